@@ -1,0 +1,1 @@
+//! TimeCoin: a UTXO ledger whose masternodes agree by voting, as a library.
