@@ -1,0 +1,19 @@
+//! Plain values and their canonical bytes; no rule that needs other state.
+
+pub mod address;
+pub mod amount;
+pub mod ballot;
+pub mod block;
+pub mod certificate;
+pub mod chain;
+pub mod encode;
+pub mod evidence;
+pub mod hash;
+pub mod keys;
+pub mod masternode_set;
+pub mod merkle;
+pub mod message;
+pub mod quorum;
+pub mod transaction;
+pub mod verified;
+pub mod vote;
