@@ -262,27 +262,26 @@ pub struct InputSignature {
 /// Any [`KeyError`] about the key or the signature.
 pub fn verify_input(item: &InputSignature) -> Result<(), KeyError> {
     check_key_encoding(&item.key)?;
+    let key = VerificationKey::try_from(item.key.0).map_err(|_| KeyError::KeyNotOnCurve)?;
     check_signature_encoding(&item.signature)?;
     let signature = ed25519_zebra::Signature::from_bytes(&item.signature.0);
-    VerificationKey::try_from(item.key.0)
-        .map_err(|_| KeyError::KeyNotOnCurve)?
-        .verify(&signature, item.message.as_bytes())
-        .map_err(|_| KeyError::Mismatch)
+    key.verify(&signature, item.message.as_bytes()).map_err(|_| KeyError::Mismatch)
 }
 
 /// Verifies every item by the input rule, in batches. The answer is always the one that
-/// [`verify_input`] gives for one after the other.
+/// [`verify_input`] gives for one after the other. Runs on the calling thread; callers with more
+/// threads give each a part.
 ///
 /// # Errors
 /// The index of the first invalid item, and what [`verify_input`] says of it.
 pub fn verify_inputs(items: &[InputSignature]) -> Result<(), (usize, KeyError)> {
-    let mut start = 0;
-    for chunk in items.chunks(BATCH_MAX) {
-        if !is_batch_valid(chunk) {
-            let (index, error) = first_invalid(chunk);
-            return Err((start + index, error));
+    let n_batches = items.len().div_ceil(BATCH_MAX).max(1);
+    let batch_len = items.len().div_ceil(n_batches).max(1);
+    for (position, batch) in items.chunks(batch_len).enumerate() {
+        if !is_batch_valid(batch) {
+            let (index, error) = first_invalid(batch);
+            return Err((position * batch_len + index, error));
         }
-        start += chunk.len();
     }
     Ok(())
 }
@@ -391,9 +390,10 @@ fn is_below(number: &[u8; 32], bound: &[u8; 32]) -> bool {
 }
 
 /// Fewer items than this are verified one by one, which is then faster.
-const BATCH_MIN: usize = 3;
+const BATCH_MIN: usize = 2;
 
-/// Items in one batch; larger ones gain less than they cost when one item is bad.
+/// Most items in one batch. The cost of one falls by 4 % more up to 768, while that of finding
+/// a bad one grows with the batch.
 const BATCH_MAX: usize = 256;
 
 /// p = 2^255 − 19, little-endian.
