@@ -255,7 +255,7 @@ impl Transaction {
     ///
     /// Two transactions conflict exactly when they claim the same. The name stands as an
     /// outpoint that no transaction can make, so that one table of locks serves both.
-    pub fn claims(&self) -> impl Iterator<Item = OutPoint> + '_ {
+    pub fn claims(&self) -> impl Iterator<Item = OutPoint> + Clone + '_ {
         let name = match &self.kind {
             TxKind::RegisterMasternode(registration) => Some(&registration.consensus_key),
             TxKind::DeregisterMasternode { consensus_key, .. } => Some(consensus_key),

@@ -1,0 +1,319 @@
+//! Introduces the cores to each other. Pure: no clock, no I/O, no thread, no lock.
+//!
+//! A driver gives inputs and the time, calls [`Engine::handle_timeout`] as long as
+//! [`Engine::poll_timeout`] is not in the future, then performs every output in order. Each
+//! input has a file of its own, which holds everything that it can cause.
+
+mod ballot;
+mod certificate;
+mod decided;
+mod epoch;
+mod evidence;
+mod guard;
+pub mod input;
+pub mod output;
+mod proposal;
+mod propose;
+mod request;
+mod restore;
+mod timeout;
+mod transaction;
+pub mod verify;
+mod view;
+mod vote;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use guard::{Refused, SignGuard};
+
+use crate::consensus::Consensus;
+use crate::finality::{Backlog, Finality, Inventories};
+use crate::ledger::state::LedgerState;
+use crate::ledger::transaction::SpendContext;
+use crate::ledger::view::UtxoView;
+use crate::mempool::{Mempool, MempoolLimits};
+use crate::params::Chain;
+use crate::types::ballot::{Phase, PreparedBlock};
+use crate::types::certificate::{ApproveCertificate, FinalityCertificate};
+use crate::types::chain::Timestamp;
+use crate::types::evidence::Evidence;
+use crate::types::hash::{BlockHash, EvidenceId, Txid};
+use crate::types::keys::{KeyPair, Signature};
+use crate::types::masternode_set::{MasternodeIndex, MasternodeSet};
+use crate::types::message::{Message, Proposal};
+use crate::types::verified::{Verified, VerifiedTransaction};
+use input::{Input, PeerId, VerifiedMessage};
+use output::{Event, Halt, Output, Record, To};
+use proposal::PreparedClaims;
+use restore::Restore;
+use timeout::Timers;
+use view::{DecidedView, FinalOutputs, SpendableView, Unstaged};
+
+/// What an engine is made of.
+pub struct EngineConfig {
+    /// The chain.
+    pub chain: Chain,
+    /// The consensus keys of a masternode; none for a node that only follows.
+    pub keys: Option<KeyPair>,
+    /// The bounds of the mempool.
+    pub mempool: MempoolLimits,
+    /// The timeout of round 0; 30 s by default (PROTOCOL 8).
+    pub round_timeout: Duration,
+    /// The ledger after the last decided block.
+    pub state: LedgerState,
+    /// What the vote log holds, in order.
+    pub records: Vec<Record>,
+    /// Whether it may have signed what the records do not show: it signs nothing until the
+    /// next epoch.
+    pub must_observe: bool,
+}
+
+/// One node's part in the protocol, as a function of what it is told.
+#[derive(Clone)]
+pub struct Engine {
+    chain: Chain,
+    keys: Option<KeyPair>,
+    round_timeout: Duration,
+    state: LedgerState,
+    guard: SignGuard,
+    mempool: Mempool,
+    finality: Finality,
+    consensus: Consensus,
+    inventories: Inventories,
+    evidence: BTreeMap<EvidenceId, Verified<Evidence>>,
+    final_outputs: FinalOutputs,
+    unstaged: Unstaged,
+    outputs: VecDeque<Output>,
+    timers: Timers,
+    restore: Option<Restore>,
+    held: VecDeque<(PeerId, VerifiedMessage)>,
+    held_unverified: VecDeque<(PeerId, Message)>,
+    late: BTreeSet<(PeerId, Phase)>,
+    last_proposal: Option<Proposal>,
+    prepared_claims: PreparedClaims,
+    restored: BTreeMap<Txid, VerifiedTransaction>,
+    recorded: RecordedOnce,
+    is_halted: bool,
+}
+
+/// What the vote log holds already, so that nothing is written twice.
+#[derive(Clone, Debug, Default)]
+struct RecordedOnce {
+    transactions: HashSet<Txid>,
+    batches: HashSet<Signature>,
+    certificates: BTreeSet<Txid>,
+    blocks: BTreeSet<BlockHash>,
+    prepared: Option<PreparedBlock>,
+}
+
+impl Engine {
+    /// Takes up where state and records leave off. Timeouts may be due at once.
+    pub fn new(config: EngineConfig) -> Self {
+        let EngineConfig { chain, keys, mempool, round_timeout, state, records, must_observe } =
+            config;
+        let epoch = state.epoch(&chain);
+        let guard = SignGuard::new(epoch, state.tip.height, must_observe);
+        let own = own_index(keys.as_ref(), &state.masternodes, must_observe);
+        let set = state.masternodes.clone();
+        let next_height = state.next_height();
+        Engine {
+            finality: Finality::new(epoch, set.clone(), own, backlog_max(&chain)),
+            consensus: Consensus::new(next_height, epoch, set, own, round_timeout),
+            chain,
+            keys,
+            round_timeout,
+            state,
+            guard,
+            mempool: Mempool::new(mempool),
+            inventories: Inventories::default(),
+            evidence: BTreeMap::new(),
+            final_outputs: FinalOutputs::default(),
+            unstaged: Unstaged::default(),
+            outputs: VecDeque::new(),
+            timers: Timers::default(),
+            restore: Some(Restore::new(records)),
+            held: VecDeque::new(),
+            held_unverified: VecDeque::new(),
+            late: BTreeSet::new(),
+            last_proposal: None,
+            prepared_claims: PreparedClaims::default(),
+            restored: BTreeMap::new(),
+            recorded: RecordedOnce::default(),
+            is_halted: false,
+        }
+    }
+
+    /// Tells the engine that something happened. `utxos` shows at least every block whose
+    /// [`Output::Commit`] was polled before.
+    ///
+    /// # Errors
+    /// [`Halt`]: the node must stop writing.
+    pub fn handle_input(
+        &mut self,
+        input: Input,
+        now: Timestamp,
+        utxos: &dyn UtxoView,
+    ) -> Result<(), Halt> {
+        self.restore_if_needed(now, utxos)?;
+        match input {
+            Input::Submit { ticket, transaction } => {
+                self.on_submit(ticket, transaction, now, utxos)
+            }
+            Input::ProduceBlock => self.on_produce_block(now, utxos),
+            Input::Message { from, message } => self.on_message(from, message, now, utxos),
+            Input::OtherEpoch { from, epoch, message } => {
+                self.on_other_epoch(from, epoch, message, now);
+                Ok(())
+            }
+        }
+    }
+
+    fn on_message(
+        &mut self,
+        from: PeerId,
+        message: VerifiedMessage,
+        now: Timestamp,
+        utxos: &dyn UtxoView,
+    ) -> Result<(), Halt> {
+        if self.is_halted {
+            return Ok(());
+        }
+        match message {
+            VerifiedMessage::Transaction(tx) => self.on_transaction(tx, now, utxos),
+            VerifiedMessage::Votes(batch) => self.on_votes(from, &batch, now, utxos),
+            VerifiedMessage::ApproveCertificate(c) => {
+                self.on_approve_certificate(from, c, now, utxos)
+            }
+            VerifiedMessage::FinalityCertificate(c) => {
+                self.on_finality_certificate(from, c, now, utxos)
+            }
+            VerifiedMessage::CertInventory(i) => self.on_inventory(from, i, now, utxos),
+            VerifiedMessage::DoubleSpend(pair) => self.on_double_spend(pair, now, utxos),
+            VerifiedMessage::Proposal(p) => self.on_proposal(from, p, now, utxos),
+            VerifiedMessage::Ballot(b) => self.on_ballot(from, b, now, utxos),
+            VerifiedMessage::RoundChange(c) => self.on_round_change(from, c, now, utxos),
+            VerifiedMessage::Decided(b, c) => self.on_decided(from, b, c, now, utxos),
+            VerifiedMessage::Block(b) => self.on_block(b, now, utxos),
+            VerifiedMessage::Evidence(e) => self.on_evidence(*e, now),
+            VerifiedMessage::Request(r) => self.on_request(from, r),
+        }
+    }
+
+    /// The next thing to do, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        let output = self.outputs.pop_front()?;
+        if matches!(output, Output::Commit(_)) {
+            self.unstaged.pop();
+        }
+        Some(output)
+    }
+
+    /// When [`Engine::handle_timeout`] is due; in the past for "at once".
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        if self.is_halted {
+            return None;
+        }
+        if self.restore.is_some() || self.finality.has_outbox() {
+            return Some(Timestamp::ZERO);
+        }
+        self.next_timeout()
+    }
+
+    /// The ledger after the last decided block.
+    pub fn state(&self) -> &LedgerState {
+        &self.state
+    }
+
+    /// The chain.
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// The transactions that wait.
+    pub fn mempool(&self) -> &Mempool {
+        &self.mempool
+    }
+
+    /// The votes of the epoch.
+    pub fn finality(&self) -> &Finality {
+        &self.finality
+    }
+
+    /// The height that is being decided.
+    pub fn consensus(&self) -> &Consensus {
+        &self.consensus
+    }
+
+    /// The portable proof that a transaction is final, until a block holds it.
+    pub fn finality_certificate(&self, txid: &Txid) -> Option<Arc<FinalityCertificate>> {
+        self.finality.finality_certificate(txid)
+    }
+
+    /// The proof that a transaction is certified, until a block holds it.
+    pub fn approve_certificate(&self, txid: &Txid) -> Option<Arc<ApproveCertificate>> {
+        self.finality.approve_certificate(txid)
+    }
+
+    /// This node's position in the set that decides the next block, if it may vote.
+    pub fn own_index(&self) -> Option<MasternodeIndex> {
+        self.finality.own()
+    }
+
+    fn persist(&mut self, record: Record) {
+        self.outputs.push_back(Output::Persist(record));
+    }
+
+    fn send(&mut self, to: To, message: Message) {
+        self.outputs.push_back(Output::Send(to, message));
+    }
+
+    fn notify(&mut self, event: Event) {
+        self.outputs.push_back(Output::Notify(event));
+    }
+
+    fn decided_view<'a>(&'a self, utxos: &'a dyn UtxoView) -> DecidedView<'a> {
+        DecidedView { store: utxos, unstaged: &self.unstaged }
+    }
+
+    fn spendable_view<'a>(&'a self, utxos: &'a dyn UtxoView) -> SpendableView<'a> {
+        SpendableView { decided: self.decided_view(utxos), finals: &self.final_outputs }
+    }
+
+    fn spend_context(&self) -> SpendContext<'_> {
+        SpendContext {
+            chain: &self.chain,
+            registry: &self.state.registry,
+            sets: [&self.state.masternodes, &self.state.tip_masternodes],
+            next_height: self.state.next_height(),
+        }
+    }
+
+    /// A signature was refused: a bug, or a store that was put back in time. Nothing is sent.
+    fn refuse(&mut self, refused: &Refused) {
+        self.notify(Event::SignatureRefused { what: refused.to_string() });
+    }
+}
+
+/// The position of `keys` in the set that decides, unless this node only observes.
+fn own_index(
+    keys: Option<&KeyPair>,
+    set: &MasternodeSet,
+    is_observing: bool,
+) -> Option<MasternodeIndex> {
+    let keys = keys.filter(|_| !is_observing)?;
+    set.index_of(&keys.public())
+}
+
+/// Half a block, in count and in bytes (F9).
+fn backlog_max(chain: &Chain) -> Backlog {
+    let params = chain.params();
+    Backlog {
+        transactions: params.block_transactions_max as usize / 2,
+        bytes: params.block_bytes_max as usize / 2,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+//! Questions of peers: what the engine has is answered here, decided blocks by the store.
+
+use super::Engine;
+use super::input::PeerId;
+use super::output::{Halt, Output, To};
+use crate::types::message::{Message, Request};
+
+/// Transactions that one answer holds.
+const ANSWERED_MAX: usize = 1_000;
+
+impl Engine {
+    pub(super) fn on_request(&mut self, from: PeerId, request: Request) -> Result<(), Halt> {
+        match request {
+            Request::Transactions(txids) => {
+                for txid in txids.iter().take(ANSWERED_MAX) {
+                    let Some(entry) = self.mempool.get(txid) else { continue };
+                    let body = entry.transaction.transaction().clone();
+                    let certificate = self.finality.approve_certificate(txid);
+                    self.send(To::Peer(from), Message::Transaction(body));
+                    if let Some(certificate) = certificate {
+                        let message = Message::ApproveCertificate((*certificate).clone());
+                        self.send(To::Peer(from), message);
+                    }
+                }
+            }
+            Request::Block(hash) => {
+                let candidate = self.consensus.candidate(&hash);
+                match candidate.map(|candidate| candidate.block.block().clone()) {
+                    Some(block) => self.send(To::Peer(from), Message::Block(block)),
+                    None => self.outputs.push_back(Output::Serve(from, request)),
+                }
+            }
+            Request::Decided(height) if height <= self.state.tip.height => {
+                self.outputs.push_back(Output::Serve(from, request));
+            }
+            Request::Decided(_) => {}
+        }
+        Ok(())
+    }
+}

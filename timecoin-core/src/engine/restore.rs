@@ -1,0 +1,188 @@
+//! Taking up after a restart: what the vote log holds is promised still (PROTOCOL 6).
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::output::{Halt, Record};
+use crate::consensus::Restored;
+use crate::ledger::block::verify_block;
+use crate::ledger::transaction::{Spend, SpendError, check_spend};
+use crate::ledger::view::UtxoView;
+use crate::types::ballot::{Choice, SignedBallot};
+use crate::types::block::Block;
+use crate::types::certificate::PreparedCertificate;
+use crate::types::chain::Timestamp;
+use crate::types::encode::encoded_len;
+use crate::types::message::RoundChange;
+use crate::types::transaction::{OutPoint, Transaction};
+use crate::types::verified::{Verified, VerifiedTransaction};
+use crate::types::vote::{Vote, VoteBatch};
+
+/// Records that wait for the first call that can read outputs.
+#[derive(Clone, Debug)]
+pub(super) struct Restore {
+    records: Vec<Record>,
+}
+
+impl Restore {
+    pub(super) fn new(records: Vec<Record>) -> Self {
+        Restore { records }
+    }
+}
+
+impl Engine {
+    /// Runs before anything else that this engine does, once.
+    pub(super) fn restore_if_needed(
+        &mut self,
+        now: Timestamp,
+        utxos: &dyn UtxoView,
+    ) -> Result<(), Halt> {
+        let Some(Restore { records }) = self.restore.take() else { return Ok(()) };
+        let mut ballots = Restored::default();
+        let epoch = self.finality.epoch();
+        let is_epoch_end = self.chain.params().is_epoch_end(self.state.next_height());
+        if is_epoch_end || records.iter().any(|r| matches!(r, Record::Frozen(e) if *e == epoch)) {
+            self.finality.freeze();
+            self.guard.freeze();
+        }
+        for record in records.into_iter().filter(|record| record.epoch() == epoch) {
+            match record {
+                Record::Votes { batch, transactions, supports, certificates } => {
+                    for transaction in transactions {
+                        self.restore_transaction(transaction, now, utxos)?;
+                    }
+                    for certificate in certificates {
+                        let mut milestones = Vec::new();
+                        let certificate = Arc::new(Verified::vouch((*certificate).clone()));
+                        self.recorded.certificates.insert(certificate.txid);
+                        self.finality.on_approve_certificate(certificate, &mut milestones);
+                        self.reach(milestones, None, now, utxos)?;
+                    }
+                    for support in supports {
+                        self.count_restored((*support).clone(), now, utxos)?;
+                    }
+                    self.promise_again(&batch, utxos)?;
+                    self.count_restored(batch, now, utxos)?;
+                }
+                Record::Ballot { ballot, block, prepared } => {
+                    if ballot.ballot.height == self.state.next_height() {
+                        self.restore_ballot(&mut ballots, ballot, block, prepared);
+                    }
+                }
+                Record::Frozen(_) => {}
+            }
+        }
+        self.consensus.restore(ballots);
+        self.consensus.resume_timer(now);
+        if is_epoch_end {
+            self.send_inventory(now);
+        }
+        self.timers.repeat_soon(now);
+        Ok(())
+    }
+
+    /// Puts a recorded transaction back into the mempool; its signatures were checked before it
+    /// was recorded.
+    fn restore_transaction(
+        &mut self,
+        transaction: Arc<Transaction>,
+        now: Timestamp,
+        utxos: &dyn UtxoView,
+    ) -> Result<(), Halt> {
+        let (txid, wtxid, bytes) =
+            (transaction.txid(), transaction.wtxid(), encoded_len(&*transaction));
+        let transaction = VerifiedTransaction::vouch(transaction, txid, wtxid, bytes);
+        self.recorded.transactions.insert(txid);
+        let view = self.spendable_view(utxos);
+        if view.confirmed_at(&txid)?.is_some() {
+            return Ok(());
+        }
+        let spend: Option<Spend> = match check_spend(&transaction, &self.spend_context(), &view) {
+            Ok(spend) => Some(spend),
+            Err(SpendError::View(error)) => return Err(error.into()),
+            Err(SpendError::Invalid(_)) => None,
+        };
+        self.restored.insert(txid, transaction.clone());
+        match spend {
+            Some(spend) => {
+                self.mempool.admit_pinned(transaction, spend, now);
+                self.finality.note_known(txid);
+            }
+            // Its parent is final, and the proof of that comes again from the others.
+            None => {
+                let missing = transaction.inputs.first().map(|input| input.previous_output);
+                if let Some(missing) = missing {
+                    self.mempool.wait(transaction, missing, now).ok();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn count_restored(
+        &mut self,
+        batch: VoteBatch,
+        now: Timestamp,
+        utxos: &dyn UtxoView,
+    ) -> Result<(), Halt> {
+        self.recorded.batches.insert(batch.signature);
+        let milestones = self.finality.on_votes(&Arc::new(Verified::vouch(batch)));
+        self.reach(milestones, None, now, utxos)
+    }
+
+    /// Own votes hold the locks that they held.
+    fn promise_again(&mut self, batch: &VoteBatch, utxos: &dyn UtxoView) -> Result<(), Halt> {
+        for vote in &batch.votes {
+            let txid = vote.txid();
+            if self.decided_view(utxos).confirmed_at(&txid)?.is_some() {
+                continue;
+            }
+            let claims: Vec<OutPoint> = self.claims_of(&txid);
+            if let Err(refused) = self.guard.note_vote(vote, claims.iter().copied()) {
+                return Err(Halt::Invariant(format!("the vote log contradicts itself: {refused}")));
+            }
+            let has_voted = self.finality.get(&txid).is_some_and(|v| v.own_decision().is_some());
+            match vote {
+                Vote::Approve(_) if !has_voted => {
+                    let bytes = self.restored.get(&txid).map_or(0, VerifiedTransaction::bytes);
+                    self.finality.lock_approve(txid, bytes, claims.into_iter());
+                }
+                Vote::Commit(_) => self.finality.lock_commit(txid, &claims),
+                Vote::Reject(..) if !has_voted => self.finality.note_rejected(txid),
+                Vote::Approve(_) | Vote::Reject(..) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn restore_ballot(
+        &mut self,
+        restored: &mut Restored,
+        ballot: SignedBallot,
+        block: Option<Arc<Block>>,
+        prepared: Option<PreparedCertificate>,
+    ) {
+        if self.guard.note_ballot(&ballot.ballot).is_err() {
+            return;
+        }
+        if let Some(block) = block {
+            if let Ok(block) = verify_block(block, &self.chain, &|_| None) {
+                self.recorded.blocks.insert(block.hash());
+                self.consensus.add_block(block, None);
+            }
+        }
+        if let Some(prepared) = prepared {
+            self.recorded.prepared = Some(prepared.prepared());
+            let known = restored.prepared.take();
+            let highest = known.into_iter().chain([prepared]).max_by_key(|p| p.round);
+            restored.prepared = highest;
+        }
+        if let Choice::RoundChange(claim) = ballot.ballot.choice {
+            let certificate =
+                restored.prepared.clone().filter(|known| Some(known.prepared()) == claim);
+            let change = RoundChange { ballot, certificate };
+            self.consensus.on_round_change(change);
+        }
+        restored.ballots.push(ballot);
+    }
+}

@@ -1,0 +1,89 @@
+//! One masternode: the quorum is one, the way is the same.
+
+use std::time::Duration;
+
+use super::cluster::Cluster;
+use crate::engine::output::{Rejection, TransactionStatus};
+use crate::params::BlockProduction;
+use crate::types::chain::Height;
+use crate::types::keys::KeyPair;
+
+#[test]
+fn a_payment_is_final_before_any_block_then_confirmed() {
+    let mut cluster = Cluster::new(1, |_| {});
+    let payment = cluster.payment(0, &KeyPair::from_seed(b"bob"), 5_000_000);
+    let txid = payment.txid();
+    assert_eq!(cluster.submit(0, &payment), Ok(txid));
+    assert_eq!(
+        cluster.nodes[0].statuses[&txid],
+        [
+            TransactionStatus::Pending,
+            TransactionStatus::Approved,
+            TransactionStatus::Certified,
+            TransactionStatus::Finalized
+        ]
+    );
+    assert_eq!(cluster.nodes[0].store.blocks.len(), 0);
+    cluster.produce();
+    assert_eq!(cluster.last_status(0, &txid), Some(TransactionStatus::Confirmed(Height(1))));
+    cluster.check();
+}
+
+#[test]
+fn a_double_spend_is_refused_and_changes_nothing() {
+    let mut cluster = Cluster::new(1, |_| {});
+    let first = cluster.payment(0, &KeyPair::from_seed(b"bob"), 5_000_000);
+    let second = cluster.payment(0, &KeyPair::from_seed(b"carol"), 5_000_000);
+    cluster.submit(0, &first).unwrap();
+    let refused = cluster.submit(0, &second).unwrap_err();
+    assert!(matches!(refused, Rejection::Conflict { by, .. } if by == first.txid()), "{refused}");
+    cluster.produce();
+    let refused = cluster.submit(0, &second).unwrap_err();
+    assert!(matches!(refused, Rejection::Invalid(_)), "{refused}");
+    assert_eq!(cluster.submit(0, &first), Ok(first.txid()));
+    cluster.check();
+}
+
+#[test]
+fn a_child_waits_for_its_parent_and_follows_it() {
+    let mut cluster = Cluster::new(1, |_| {});
+    let bob = KeyPair::from_seed(b"bob");
+    let parent = cluster.payment(0, &bob, 5_000_000);
+    let coin = crate::types::transaction::OutPoint::new(parent.txid(), 0);
+    let output = crate::types::transaction::TxOutput {
+        value: crate::types::amount::Amount::from_units(4_000_000),
+        address: bob.address(),
+    };
+    let mut child =
+        crate::types::transaction::Transaction::transfer(&[(coin, bob.public())], vec![output]);
+    child.sign_all(cluster.chain.id(), &bob);
+    cluster.submit(0, &child).unwrap();
+    assert_eq!(cluster.last_status(0, &child.txid()), Some(TransactionStatus::Pending));
+    cluster.submit(0, &parent).unwrap();
+    assert_eq!(cluster.last_status(0, &child.txid()), Some(TransactionStatus::Finalized));
+    cluster.produce();
+    assert_eq!(
+        cluster.last_status(0, &child.txid()),
+        Some(TransactionStatus::Confirmed(Height(1)))
+    );
+    cluster.check();
+}
+
+#[test]
+fn epochs_pass_and_payments_with_them() {
+    let mut cluster = Cluster::new(1, |genesis| {
+        genesis.params.block_production = BlockProduction::Interval;
+        genesis.params.epoch_blocks = 3;
+    });
+    for coin in 0..10 {
+        let payment = cluster.payment(coin, &KeyPair::from_seed(b"bob"), 5_000_000);
+        cluster.submit(0, &payment).unwrap();
+        cluster.advance(Duration::from_millis(1_500));
+        assert!(matches!(
+            cluster.last_status(0, &payment.txid()),
+            Some(TransactionStatus::Confirmed(_))
+        ));
+    }
+    assert!(cluster.nodes[0].store.blocks.len() >= 12);
+    cluster.check();
+}

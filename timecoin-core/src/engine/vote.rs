@@ -1,0 +1,280 @@
+//! Votes: this masternode's own on their way out, everybody's on their way in.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::input::PeerId;
+use super::output::{Event, Halt, Record, Rejection, To, TransactionStatus};
+use crate::finality::{Milestone, TxVotes};
+use crate::ledger::view::UtxoView;
+use crate::types::chain::Timestamp;
+use crate::types::evidence::{Contradiction, Evidence};
+use crate::types::hash::Txid;
+use crate::types::keys::KeyPair;
+use crate::types::message::{Message, Request};
+use crate::types::transaction::OutPoint;
+use crate::types::verified::{Verified, VerifiedTransaction};
+use crate::types::vote::{BATCH_VOTES_MAX, RejectReason, Vote, VoteBatch, VoteKind};
+use crate::votes::VoteRef;
+
+/// Certificates sent to a voter that repeats itself, for one of its batches.
+const CERTIFICATES_PER_ANSWER_MAX: usize = 64;
+
+impl Engine {
+    /// Signs the votes that were gathered, records them, sends them, and counts them like
+    /// anybody's, until none are left (F8, F10).
+    pub(super) fn sign_votes(&mut self, now: Timestamp, utxos: &dyn UtxoView) -> Result<(), Halt> {
+        while self.finality.has_outbox() {
+            let votes = self.finality.take_outbox();
+            for chunk in votes.chunks(BATCH_VOTES_MAX) {
+                let Some(batch) = self.sign_batch(chunk) else { continue };
+                let batch = Arc::new(Verified::vouch(batch));
+                let record = self.record_votes(&batch);
+                self.persist(record);
+                self.send(To::All, Message::Votes(VoteBatch::clone(&batch)));
+                self.notify_approved(&batch);
+                let milestones = self.finality.on_votes(&batch);
+                self.reach(milestones, None, now, utxos)?;
+            }
+        }
+        self.timers.repeat_soon(now);
+        Ok(())
+    }
+
+    fn sign_batch(&mut self, votes: &[Vote]) -> Option<VoteBatch> {
+        let keys: KeyPair = self.keys.clone()?;
+        let (voter, epoch) = (self.finality.own()?, self.finality.epoch());
+        let mut allowed = Vec::with_capacity(votes.len());
+        for vote in votes {
+            let claims = self.claims_of(&vote.txid());
+            match self.guard.allow_vote(epoch, vote, claims.iter().copied()) {
+                Ok(()) => allowed.push(*vote),
+                Err(refused) => self.refuse(&refused),
+            }
+        }
+        if allowed.is_empty() {
+            return None;
+        }
+        let set_hash = self.finality.set().hash();
+        Some(VoteBatch::sign(self.chain.id(), epoch, set_hash, voter, allowed, &keys))
+    }
+
+    pub(super) fn claims_of(&self, txid: &Txid) -> Vec<OutPoint> {
+        let entry = self.mempool.get(txid).map(|entry| &entry.transaction);
+        let transaction = entry.or_else(|| self.restored.get(txid));
+        transaction.map(|transaction| transaction.claims().collect()).unwrap_or_default()
+    }
+
+    /// What stands behind the votes of a batch and is not in the log yet: the transactions, and
+    /// the Approves that allow its Commits.
+    fn record_votes(&mut self, batch: &Arc<Verified<VoteBatch>>) -> Record {
+        let mut transactions = Vec::new();
+        let mut supports = Vec::new();
+        let mut certificates = Vec::new();
+        self.recorded.batches.insert(batch.signature);
+        for vote in batch.votes.iter().filter(|vote| vote.kind() != VoteKind::Reject) {
+            let txid = vote.txid();
+            if self.recorded.transactions.insert(txid) {
+                let entry = self.mempool.get(&txid);
+                transactions.extend(entry.map(|entry| entry.transaction.transaction().clone()));
+            }
+            if vote.kind() != VoteKind::Commit {
+                continue;
+            }
+            let Some(votes) = self.finality.get(&txid) else { continue };
+            if let Some(certificate) = votes.received_certificate() {
+                if self.recorded.certificates.insert(txid) {
+                    let certificate: &crate::types::certificate::ApproveCertificate = certificate;
+                    certificates.push(Arc::new(certificate.clone()));
+                }
+                continue;
+            }
+            for support in votes.approves().votes().iter().map(VoteRef::batch) {
+                if self.recorded.batches.insert(support.signature) {
+                    supports.push(Arc::new(VoteBatch::clone(support)));
+                }
+            }
+        }
+        Record::Votes { batch: VoteBatch::clone(batch), transactions, supports, certificates }
+    }
+
+    fn notify_approved(&mut self, batch: &VoteBatch) {
+        for vote in batch.votes.iter().filter(|vote| vote.kind() == VoteKind::Approve) {
+            self.notify_status(&vote.txid(), TransactionStatus::Approved);
+        }
+    }
+
+    fn notify_status(&mut self, txid: &Txid, status: TransactionStatus) {
+        if let Some(entry) = self.mempool.get(txid) {
+            let transaction = entry.transaction.clone();
+            self.notify(Event::Transaction { transaction, status });
+        }
+    }
+
+    pub(super) fn on_votes(
+        &mut self,
+        from: PeerId,
+        batch: &Arc<Verified<VoteBatch>>,
+        now: Timestamp,
+        utxos: &dyn UtxoView,
+    ) -> Result<(), Halt> {
+        if batch.epoch != self.finality.epoch() {
+            self.hold(from, batch.epoch, super::VerifiedMessage::Votes(Arc::clone(batch)));
+            return Ok(());
+        }
+        let milestones = self.finality.on_votes(batch);
+        self.reach(milestones, Some(from), now, utxos)
+    }
+
+    /// Does what votes made possible.
+    pub(super) fn reach(
+        &mut self,
+        milestones: Vec<Milestone>,
+        from: Option<PeerId>,
+        now: Timestamp,
+        utxos: &dyn UtxoView,
+    ) -> Result<(), Halt> {
+        let mut unknown = Vec::new();
+        let mut n_answers = 0;
+        for milestone in milestones {
+            match milestone {
+                Milestone::Certified(txid) => {
+                    self.notify_status(&txid, TransactionStatus::Certified);
+                    self.commit(&txid);
+                }
+                Milestone::Finalized(txid) => self.on_final(txid, now, utxos)?,
+                Milestone::RejectedByQuorum(txid) => self.on_rejected_by_quorum(&txid),
+                Milestone::Split(txid) => {
+                    self.notify_status(&txid, TransactionStatus::Contested);
+                    self.timers.contested();
+                }
+                Milestone::Contradiction { approve, reject } => {
+                    self.on_contradicting_votes(&approve, &reject, now)?;
+                }
+                Milestone::Unknown(txid) => unknown.push(txid),
+                Milestone::Behind(txid) if n_answers < CERTIFICATES_PER_ANSWER_MAX => {
+                    n_answers += 1;
+                    self.answer_with_certificate(from, &txid);
+                }
+                Milestone::Behind(_) => {}
+            }
+        }
+        self.ask_for_unknown(from, unknown, utxos)
+    }
+
+    fn ask_for_unknown(
+        &mut self,
+        from: Option<PeerId>,
+        mut txids: Vec<Txid>,
+        utxos: &dyn UtxoView,
+    ) -> Result<(), Halt> {
+        txids.sort_unstable();
+        txids.dedup();
+        let Some(from) = from else { return Ok(()) };
+        let mut missing = Vec::new();
+        for txid in txids {
+            match self.decided_view(utxos).confirmed_at(&txid)? {
+                None if !self.mempool.is_waiting(&txid) => missing.push(txid),
+                None => {}
+                Some(height) => {
+                    // The voter has not seen the block that holds it.
+                    self.finality.settle(&txid, std::iter::empty());
+                    self.answer_with_block(Some(from), height);
+                }
+            }
+        }
+        if !missing.is_empty() {
+            self.send(To::Peer(from), Message::Request(Request::Transactions(missing)));
+        }
+        Ok(())
+    }
+
+    fn answer_with_certificate(&mut self, from: Option<PeerId>, txid: &Txid) {
+        let certificate = self.finality.finality_certificate(txid);
+        if let (Some(from), Some(certificate)) = (from, certificate) {
+            let message = Message::FinalityCertificate((*certificate).clone());
+            self.send(To::Peer(from), message);
+        }
+    }
+
+    /// A transaction came for which votes were here before.
+    pub(super) fn resume_votes(
+        &mut self,
+        txid: Txid,
+        now: Timestamp,
+        utxos: &dyn UtxoView,
+    ) -> Result<(), Halt> {
+        let votes = self.finality.get(&txid);
+        let is_certified = votes.is_some_and(TxVotes::is_certified);
+        if self.finality.is_final(&txid) {
+            self.on_final(txid, now, utxos)?;
+        }
+        if is_certified {
+            self.commit(&txid);
+        }
+        Ok(())
+    }
+
+    /// Promises a Commit, where the rules allow (F3).
+    pub(super) fn commit(&mut self, txid: &Txid) {
+        let Some(entry) = self.mempool.get(txid) else { return };
+        let claims: Vec<OutPoint> = entry.transaction.claims().collect();
+        let in_prepared_block =
+            |claim: &OutPoint| self.prepared_claims.spender(&self.consensus, claim);
+        if self.finality.try_commit(*txid, &claims, in_prepared_block) {
+            self.mempool.pin(txid);
+        }
+    }
+
+    /// A transaction is irreversible: its outputs can be spent at once (F4).
+    fn on_final(&mut self, txid: Txid, now: Timestamp, utxos: &dyn UtxoView) -> Result<(), Halt> {
+        let Some(entry) = self.mempool.get(&txid) else { return Ok(()) };
+        let transaction: VerifiedTransaction = entry.transaction.clone();
+        self.mempool.pin(&txid);
+        self.final_outputs.add(&transaction, self.state.next_height());
+        self.timers.add_final(transaction.bytes());
+        let losers = self.mempool.conflicts(&transaction);
+        let status = TransactionStatus::Finalized;
+        self.notify(Event::Transaction { transaction, status });
+        for (outpoint, loser) in losers {
+            let reason = RejectReason::ConflictsWithFinal;
+            let rejection = Rejection::Conflict { outpoint, by: txid, reason };
+            self.notify_status(&loser, TransactionStatus::Rejected(rejection));
+        }
+        self.release_waiting(&txid, now, utxos)
+    }
+
+    /// It can't be certified in this epoch, so this masternode's Approve of it is free (F6).
+    fn on_rejected_by_quorum(&mut self, txid: &Txid) {
+        let claims = self.claims_of(txid);
+        self.finality.release(txid, claims.iter().copied());
+        self.guard.release_approve(txid, claims.into_iter());
+        self.timers.contested();
+        let is_certified = self.finality.get(txid).is_some_and(TxVotes::is_certified);
+        if !is_certified {
+            let status = TransactionStatus::Rejected(Rejection::RejectedByQuorum);
+            self.notify_status(txid, status);
+        }
+        self.consider_waiting();
+    }
+
+    fn on_contradicting_votes(
+        &mut self,
+        approve: &VoteRef,
+        reject: &VoteRef,
+        now: Timestamp,
+    ) -> Result<(), Halt> {
+        let set = self.finality.set().clone();
+        let Some(offender) = set.get(approve.voter()) else { return Ok(()) };
+        let evidence = Evidence {
+            offender: offender.consensus_key,
+            set_hash: set.hash(),
+            contradiction: Contradiction::Votes {
+                epoch: self.finality.epoch(),
+                approve: (approve.vote(), approve.proof()),
+                reject: (reject.vote(), reject.proof()),
+            },
+        };
+        self.on_evidence(Verified::vouch(evidence), now)
+    }
+}

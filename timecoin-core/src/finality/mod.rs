@@ -1,0 +1,337 @@
+//! Finality of transactions by two rounds of votes, before any block (PROTOCOL 4).
+//!
+//! Owns the votes of one epoch and this masternode's locks. It knows transactions by id and by
+//! the outpoints they claim; bodies are the mempool's. Rules are tagged F1 to F11.
+
+mod inventory;
+mod votes;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+pub use inventory::Inventories;
+pub use votes::{Milestone, TxVotes};
+
+use crate::types::certificate::{ApproveCertificate, FinalityCertificate};
+use crate::types::chain::Epoch;
+use crate::types::hash::Txid;
+use crate::types::keys::Signature;
+use crate::types::masternode_set::{MasternodeIndex, MasternodeSet};
+use crate::types::transaction::OutPoint;
+use crate::types::verified::Verified;
+use crate::types::vote::{RejectReason, Vote, VoteBatch};
+use crate::votes::VoteRef;
+
+/// How much this masternode may have approved and not seen confirmed (F9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Transactions.
+    pub transactions: usize,
+    /// Bytes of their encodings.
+    pub bytes: usize,
+}
+
+/// What a masternode that knows a transaction should say about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing stands against it (F1).
+    Approve,
+    /// It conflicts for good (F2).
+    Reject(RejectReason),
+    /// Not now: the backlog is full (F9), a prepared block conflicts (F5a), votes are closed, or
+    /// it has been voted on.
+    Wait,
+}
+
+/// The votes of an epoch, and what this masternode has promised in it.
+#[derive(Clone, Debug)]
+pub struct Finality {
+    epoch: Epoch,
+    set: MasternodeSet,
+    own: Option<MasternodeIndex>,
+    is_frozen: bool,
+    votes: HashMap<Txid, TxVotes>,
+    approved: HashMap<OutPoint, Txid>,
+    committed: HashMap<OutPoint, Txid>,
+    open_commits: BTreeSet<Txid>,
+    finals: BTreeMap<u64, Txid>,
+    certified: BTreeMap<u64, Txid>,
+    next_order: u64,
+    backlog: Backlog,
+    backlog_max: Backlog,
+    outbox: Vec<Vote>,
+    n_unknown: Vec<usize>,
+}
+
+impl Finality {
+    /// Nothing voted yet in `epoch`. `own` is this node's position, if it may vote.
+    pub fn new(
+        epoch: Epoch,
+        set: MasternodeSet,
+        own: Option<MasternodeIndex>,
+        backlog_max: Backlog,
+    ) -> Self {
+        let n_unknown = vec![0; set.len()];
+        Finality {
+            epoch,
+            set,
+            own,
+            is_frozen: false,
+            votes: HashMap::new(),
+            approved: HashMap::new(),
+            committed: HashMap::new(),
+            open_commits: BTreeSet::new(),
+            finals: BTreeMap::new(),
+            certified: BTreeMap::new(),
+            next_order: 0,
+            backlog: Backlog::default(),
+            backlog_max,
+            outbox: Vec::new(),
+            n_unknown,
+        }
+    }
+
+    /// The epoch whose votes these are.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The masternodes whose votes count.
+    pub fn set(&self) -> &MasternodeSet {
+        &self.set
+    }
+
+    /// This node's position, if it may vote.
+    pub fn own(&self) -> Option<MasternodeIndex> {
+        self.own
+    }
+
+    /// Whether the votes of the epoch are closed here.
+    pub fn is_frozen(&self) -> bool {
+        self.is_frozen
+    }
+
+    /// Closes the votes: no new Approve or Commit in this epoch.
+    pub fn freeze(&mut self) {
+        self.is_frozen = true;
+    }
+
+    /// What is known of the votes on a transaction.
+    pub fn get(&self, txid: &Txid) -> Option<&TxVotes> {
+        self.votes.get(txid)
+    }
+
+    /// Whether a transaction has its finality certificate here.
+    pub fn is_final(&self, txid: &Txid) -> bool {
+        self.votes.get(txid).is_some_and(|votes| votes.is_final())
+    }
+
+    /// What this masternode should say about a valid transaction that claims `claims`.
+    ///
+    /// `in_prepared_block` says which transaction of a block that this masternode has Prepared
+    /// takes an outpoint (F5a).
+    pub fn judge(
+        &self,
+        txid: &Txid,
+        bytes: usize,
+        claims: impl Iterator<Item = OutPoint>,
+        in_prepared_block: impl Fn(&OutPoint) -> Option<Txid>,
+    ) -> Verdict {
+        let voted = self.votes.get(txid).is_some_and(|votes| votes.own_decision().is_some());
+        if self.own.is_none() || voted {
+            return Verdict::Wait;
+        }
+        let mut is_blocked = self.is_frozen || self.is_full(bytes);
+        for claim in claims {
+            let other = |found: Option<&Txid>| found.filter(|by| *by != txid).copied();
+            if let Some(by) = other(self.approved.get(&claim)) {
+                let is_final = self.is_final(&by);
+                return Verdict::Reject(if is_final {
+                    RejectReason::ConflictsWithFinal
+                } else {
+                    RejectReason::ConflictsWithApproved
+                });
+            }
+            if other(self.committed.get(&claim)).is_some() {
+                return Verdict::Reject(RejectReason::ConflictsWithFinal);
+            }
+            is_blocked |= in_prepared_block(&claim).is_some_and(|by| by != *txid);
+        }
+        if is_blocked { Verdict::Wait } else { Verdict::Approve }
+    }
+
+    fn is_full(&self, bytes: usize) -> bool {
+        self.backlog.transactions >= self.backlog_max.transactions
+            || self.backlog.bytes + bytes > self.backlog_max.bytes
+    }
+
+    /// Whether the backlog has no room for a transaction of usual size (F9).
+    pub fn is_backlog_full(&self) -> bool {
+        self.is_full(USUAL_BYTES)
+    }
+
+    /// Promises an Approve: locks the claims and queues the vote (F1, F2).
+    pub fn approve(&mut self, txid: Txid, bytes: usize, claims: impl Iterator<Item = OutPoint>) {
+        self.lock_approve(txid, bytes, claims);
+        self.outbox.push(Vote::Approve(txid));
+    }
+
+    /// Locks the claims of an Approve that is recorded already.
+    pub fn lock_approve(
+        &mut self,
+        txid: Txid,
+        bytes: usize,
+        claims: impl Iterator<Item = OutPoint>,
+    ) {
+        self.approved.extend(claims.map(|claim| (claim, txid)));
+        self.backlog.transactions += 1;
+        self.backlog.bytes += bytes;
+        let votes = self.votes.entry(txid).or_default();
+        votes.set_approved(bytes);
+    }
+
+    /// Promises a Reject and queues it (F2).
+    pub fn reject(&mut self, txid: Txid, reason: RejectReason) {
+        self.votes.entry(txid).or_default().set_rejected();
+        self.outbox.push(Vote::Reject(txid, reason));
+    }
+
+    /// Remembers a Reject that is recorded already.
+    pub fn note_rejected(&mut self, txid: Txid) {
+        self.votes.entry(txid).or_default().set_rejected();
+    }
+
+    /// Promises a Commit where F3 and F5a allow: there is an approve certificate, no conflicting
+    /// live Commit, no conflicting prepared block, and votes are open.
+    pub fn try_commit(
+        &mut self,
+        txid: Txid,
+        claims: &[OutPoint],
+        in_prepared_block: impl Fn(&OutPoint) -> Option<Txid>,
+    ) -> bool {
+        let is_due = self.votes.get(&txid).is_some_and(|v| v.is_certified() && !v.own_commit());
+        if self.own.is_none() || self.is_frozen || !is_due {
+            return false;
+        }
+        let conflicts = |claim: &OutPoint| {
+            let by_commit = self.committed.get(claim).is_some_and(|by| *by != txid);
+            by_commit || in_prepared_block(claim).is_some_and(|by| by != txid)
+        };
+        if claims.iter().any(conflicts) {
+            return false;
+        }
+        self.lock_commit(txid, claims);
+        self.outbox.push(Vote::Commit(txid));
+        true
+    }
+
+    /// Locks the claims of a Commit that is recorded already.
+    pub fn lock_commit(&mut self, txid: Txid, claims: &[OutPoint]) {
+        self.committed.extend(claims.iter().map(|claim| (*claim, txid)));
+        self.open_commits.insert(txid);
+        self.votes.entry(txid).or_default().set_committed();
+    }
+
+    /// The votes to sign next; the caller signs them all.
+    pub fn take_outbox(&mut self) -> Vec<Vote> {
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// Whether votes wait to be signed.
+    pub fn has_outbox(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// Who holds this masternode's live Approve on an outpoint.
+    pub fn approved_spender(&self, outpoint: &OutPoint) -> Option<Txid> {
+        self.approved.get(outpoint).copied()
+    }
+
+    /// Who holds this masternode's live Commit on an outpoint.
+    pub fn committed_spender(&self, outpoint: &OutPoint) -> Option<Txid> {
+        self.committed.get(outpoint).copied()
+    }
+
+    /// What this masternode has Committed and not seen confirmed, ascending.
+    pub fn open_commits(&self) -> &BTreeSet<Txid> {
+        &self.open_commits
+    }
+
+    /// Final transactions that no block holds, in the order in which they became final here:
+    /// parents before children.
+    pub fn finals(&self) -> impl ExactSizeIterator<Item = &Txid> {
+        self.finals.values()
+    }
+
+    /// Certified transactions that are not final here and that no block holds, in order.
+    pub fn certified(&self) -> impl Iterator<Item = &Txid> {
+        self.certified.values()
+    }
+
+    /// Batches that hold own votes on transactions that are not final here, each once.
+    pub fn undecided_batches(
+        &self,
+        own: MasternodeIndex,
+        batches_max: usize,
+    ) -> Vec<Arc<Verified<VoteBatch>>> {
+        let mut batches: BTreeMap<Signature, Arc<Verified<VoteBatch>>> = BTreeMap::new();
+        let open = self.approved.values().chain(self.open_commits.iter());
+        let open: BTreeSet<&Txid> = open.filter(|txid| !self.is_final(txid)).collect();
+        for votes in open.into_iter().filter_map(|txid| self.votes.get(txid)) {
+            let own_votes = [votes.approves().of(own), votes.commits().of(own)];
+            for batch in own_votes.into_iter().flatten().map(VoteRef::batch) {
+                if batches.len() >= batches_max {
+                    return batches.into_values().collect();
+                }
+                batches.entry(batch.signature).or_insert_with(|| Arc::clone(batch));
+            }
+        }
+        batches.into_values().collect()
+    }
+
+    /// Releases this masternode's Approve of a transaction (F6). The caller knows why it may.
+    pub fn release(&mut self, txid: &Txid, claims: impl Iterator<Item = OutPoint>) {
+        for claim in claims {
+            if self.approved.get(&claim) == Some(txid) {
+                self.approved.remove(&claim);
+            }
+        }
+        let bytes = self.votes.get_mut(txid).and_then(TxVotes::take_backlog);
+        if let Some(bytes) = bytes {
+            self.backlog.transactions -= 1;
+            self.backlog.bytes -= bytes;
+        }
+    }
+
+    /// Forgets a transaction that is in a decided block, or that such a block made impossible:
+    /// all its locks are released (F6).
+    pub fn settle(&mut self, txid: &Txid, claims: impl Iterator<Item = OutPoint> + Clone) {
+        self.release(txid, claims.clone());
+        for claim in claims {
+            if self.committed.get(&claim) == Some(txid) {
+                self.committed.remove(&claim);
+            }
+        }
+        self.open_commits.remove(txid);
+        if let Some(votes) = self.votes.remove(txid) {
+            if let Some(order) = votes.order() {
+                self.finals.remove(&order);
+                self.certified.remove(&order);
+            }
+            self.forget_unknown(&votes);
+        }
+    }
+
+    /// The approve certificate of a transaction, if there is one.
+    pub fn approve_certificate(&self, txid: &Txid) -> Option<Arc<ApproveCertificate>> {
+        self.votes.get(txid)?.approve_certificate(*txid, self.epoch, &self.set)
+    }
+
+    /// The finality certificate of a transaction, if there is one.
+    pub fn finality_certificate(&self, txid: &Txid) -> Option<Arc<FinalityCertificate>> {
+        self.votes.get(txid)?.finality_certificate(*txid, self.epoch, &self.set)
+    }
+}
+
+/// The size that decides whether the backlog counts as full.
+const USUAL_BYTES: usize = 1_000;

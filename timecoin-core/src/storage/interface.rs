@@ -1,0 +1,106 @@
+//! What a node needs of its store, whichever it is: on disk or in memory.
+
+use std::sync::Arc;
+
+use super::error::StorageError;
+use crate::engine::output::{BlockCommit, Record};
+use crate::ledger::state::LedgerState;
+use crate::ledger::view::{Lookup, Utxo, UtxoView};
+use crate::types::address::Address;
+use crate::types::chain::{Epoch, Height};
+use crate::types::hash::{BlockHash, Txid};
+use crate::types::message::Decided;
+use crate::types::transaction::{OutPoint, Transaction};
+
+/// A store of one chain, shared between the driver and any number of readers.
+///
+/// As a [`UtxoView`] it is the engine's: it shows every staged block at once. All other reads
+/// show blocks that are durable, and nothing that is not.
+///
+/// A block passes three stations: [`Storage::stage`] (the engine sees it),
+/// [`Storage::persist`] (readers see it, a crash can't take it), [`Storage::apply`] (it has
+/// left memory for the derived tables).
+pub trait Storage: UtxoView + Send + Sync {
+    /// Shows a decided block to the engine. Blocks come in the order of their heights.
+    fn stage(&self, block: Arc<BlockCommit>);
+
+    /// Appends vote records and blocks to their logs, in order, with one flush for each log
+    /// that was written to. Blocks must have been staged. One caller at a time.
+    ///
+    /// # Errors
+    /// After an error nothing more can be written until the store is opened again.
+    fn persist(&self, records: &[Record], blocks: &[Arc<BlockCommit>]) -> Result<(), StorageError>;
+
+    /// Brings the derived tables up to the last durable block, one atomic batch per block, and
+    /// says how many blocks that were. One caller at a time; never the thread of the engine.
+    ///
+    /// # Errors
+    /// Where the tables can't be written and could not be rebuilt.
+    fn apply(&self) -> Result<usize, StorageError>;
+
+    /// How many durable blocks wait for [`Storage::apply`].
+    fn lag(&self) -> usize;
+
+    /// Drops vote records of epochs before `epoch`, as far as whole segments hold only such.
+    ///
+    /// # Errors
+    /// Where a file can't be removed.
+    fn retire(&self, epoch: Epoch) -> Result<(), StorageError>;
+
+    /// The ledger after the last durable block.
+    fn state(&self) -> Arc<LedgerState>;
+
+    /// The block at a height and its certificate.
+    ///
+    /// # Errors
+    /// Where the log can't be read or its record is damaged.
+    fn block(&self, height: Height) -> Result<Option<Decided>, StorageError>;
+
+    /// The height of a block.
+    ///
+    /// # Errors
+    /// Where the tables can't be read.
+    fn height_of(&self, hash: &BlockHash) -> Result<Option<Height>, StorageError>;
+
+    /// A confirmed transaction and the height of its block.
+    ///
+    /// # Errors
+    /// Where log or tables can't be read.
+    fn transaction(&self, txid: &Txid) -> Result<Option<(Height, Arc<Transaction>)>, StorageError>;
+
+    /// What is known of an outpoint.
+    ///
+    /// # Errors
+    /// Where the tables can't be read.
+    fn utxo(&self, outpoint: &OutPoint) -> Result<Lookup, StorageError>;
+
+    /// Unspent outputs ascending by outpoint, at most `limit`, after `after`; of `address` if
+    /// one is given. An empty page ends the iteration.
+    ///
+    /// # Errors
+    /// Where the tables can't be read.
+    fn utxos(
+        &self,
+        address: Option<&Address>,
+        after: Option<&OutPoint>,
+        limit: usize,
+    ) -> Result<Vec<(OutPoint, Utxo)>, StorageError>;
+
+    /// Flushes what is derived and lets go of the directory. Idempotent.
+    ///
+    /// # Errors
+    /// Where the last writes fail; nothing durable is lost by that.
+    fn close(&self) -> Result<(), StorageError>;
+}
+
+/// A store that was opened, and what was found in it.
+pub struct Opened {
+    /// The store.
+    pub storage: Arc<dyn Storage>,
+    /// The vote records to give back to the engine, in order.
+    pub records: Vec<Record>,
+    /// Whether votes may be missing: the node must be an observer until the next epoch.
+    pub must_observe: Option<String>,
+    /// What was repaired, for an event: derived tables rebuilt, a torn tail cut.
+    pub repairs: Vec<String>,
+}
