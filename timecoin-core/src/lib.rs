@@ -2,6 +2,7 @@
 
 pub mod ledger;
 pub mod params;
+pub mod storage;
 pub mod types;
 
 pub use types::address::{Address, Network};
