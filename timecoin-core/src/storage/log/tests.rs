@@ -1,9 +1,10 @@
 //! Behaviour of a log on a real directory. `tests/damage.rs` alters the files, `tests/faults.rs`
-//! makes the disk refuse, `tests/crash.rs` cuts the power.
+//! makes the disk refuse, `tests/crash.rs` cuts the power, `tests/latency.rs` measures.
 
 mod crash;
 mod damage;
 mod faults;
+mod latency;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
