@@ -6,6 +6,7 @@ pub mod finality;
 pub mod ledger;
 pub mod mempool;
 pub mod params;
+pub mod storage;
 pub mod types;
 pub mod votes;
 
