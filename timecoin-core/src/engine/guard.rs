@@ -3,13 +3,14 @@
 //! It repeats in a few lines what the protocol above it promises, so that a mistake there is
 //! refused here, counted and loud, and never sent.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use thiserror::Error;
 
 use crate::types::ballot::{Ballot, Choice, Phase};
 use crate::types::chain::{Epoch, Height, Round};
 use crate::types::hash::Txid;
+use crate::types::map::HashMap;
 use crate::types::transaction::OutPoint;
 use crate::types::vote::{Vote, VoteKind};
 
@@ -94,9 +95,9 @@ impl SignGuard {
             is_observing,
             ballots: BTreeMap::new(),
             given_up_for: None,
-            votes: HashMap::new(),
-            approves: HashMap::new(),
-            commits: HashMap::new(),
+            votes: HashMap::default(),
+            approves: HashMap::default(),
+            commits: HashMap::default(),
         }
     }
 

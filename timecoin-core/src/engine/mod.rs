@@ -22,7 +22,7 @@ pub mod verify;
 mod view;
 mod vote;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +41,7 @@ use crate::types::chain::Timestamp;
 use crate::types::evidence::Evidence;
 use crate::types::hash::{BlockHash, EvidenceId, Txid};
 use crate::types::keys::{KeyPair, Signature};
+use crate::types::map::HashSet;
 use crate::types::masternode_set::{MasternodeIndex, MasternodeSet};
 use crate::types::message::{Message, Proposal};
 use crate::types::verified::{Verified, VerifiedTransaction};

@@ -1,7 +1,6 @@
 //! A proposal from another masternode, and blocks that were asked for.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
 
 use super::Engine;
 use super::ballot::Place;
@@ -12,6 +11,7 @@ use crate::ledger::block::{BlockError, Connected, VerifiedBlock, check_block, ch
 use crate::ledger::view::UtxoView;
 use crate::types::chain::Timestamp;
 use crate::types::hash::Txid;
+use crate::types::map::HashMap;
 use crate::types::message::Message;
 use crate::types::transaction::OutPoint;
 use crate::types::verified::VerifiedTransaction;
@@ -31,7 +31,7 @@ impl PreparedClaims {
     /// rounds may disagree; then it is no transaction's id, which conflicts with all.
     pub(super) fn spender(&self, consensus: &Consensus, outpoint: &OutPoint) -> Option<Txid> {
         let claims = self.0.get_or_init(|| {
-            let mut claims: HashMap<OutPoint, Txid> = HashMap::new();
+            let mut claims: HashMap<OutPoint, Txid> = HashMap::default();
             for transaction in consensus.prepared_blocks().flat_map(VerifiedBlock::transactions) {
                 let txid = transaction.txid();
                 for claim in transaction.claims() {

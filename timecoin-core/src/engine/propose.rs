@@ -1,6 +1,6 @@
 //! Building and proposing a block.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::types::ballot::Choice;
 use crate::types::chain::{Round, Timestamp};
 use crate::types::evidence::Evidence;
 use crate::types::hash::Txid;
+use crate::types::map::{HashMap, HashSet};
 use crate::types::message::{Justification, Message, Proposal};
 use crate::types::transaction::{OutPoint, Transaction, TxKind};
 use crate::types::verified::{Verified, VerifiedTransaction};
@@ -134,8 +135,8 @@ impl Engine {
         let params = self.chain.params();
         let mut selection = Selection {
             chosen: Vec::new(),
-            ids: HashSet::new(),
-            taken: HashMap::new(),
+            ids: HashSet::default(),
+            taken: HashMap::default(),
             n_left: params.block_transactions_max as usize - 1,
             bytes_left: (params.block_bytes_max as usize).saturating_sub(COINBASE_BYTES_MAX),
         };

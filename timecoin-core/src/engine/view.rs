@@ -2,13 +2,14 @@
 //! not show yet, and of final transactions that no block holds.
 
 use std::cell::OnceCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::output::BlockCommit;
 use crate::ledger::view::{Lookup, Utxo, UtxoView, ViewError, outputs_of};
 use crate::types::chain::Height;
 use crate::types::hash::Txid;
+use crate::types::map::HashMap;
 use crate::types::transaction::OutPoint;
 use crate::types::verified::VerifiedTransaction;
 

@@ -71,6 +71,7 @@ impl Engine {
         let mut transactions = Vec::new();
         let mut supports = Vec::new();
         let mut certificates = Vec::new();
+        let mut last_support: Option<Arc<Verified<VoteBatch>>> = None;
         self.recorded.batches.insert(batch.signature);
         for vote in batch.votes.iter().filter(|vote| vote.kind() != VoteKind::Reject) {
             let txid = vote.txid();
@@ -90,6 +91,11 @@ impl Engine {
                 continue;
             }
             for support in votes.approves().votes().iter().map(VoteRef::batch) {
+                // Most votes of a batch lean on the same batches.
+                if last_support.as_ref().is_some_and(|last| Arc::ptr_eq(last, support)) {
+                    continue;
+                }
+                last_support = Some(Arc::clone(support));
                 if self.recorded.batches.insert(support.signature) {
                     supports.push(Arc::new(VoteBatch::clone(support)));
                 }

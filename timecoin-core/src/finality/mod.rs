@@ -6,7 +6,7 @@
 mod inventory;
 mod votes;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use inventory::Inventories;
@@ -16,6 +16,7 @@ use crate::types::certificate::{ApproveCertificate, FinalityCertificate};
 use crate::types::chain::Epoch;
 use crate::types::hash::Txid;
 use crate::types::keys::Signature;
+use crate::types::map::HashMap;
 use crate::types::masternode_set::{MasternodeIndex, MasternodeSet};
 use crate::types::transaction::OutPoint;
 use crate::types::verified::Verified;
@@ -77,9 +78,9 @@ impl Finality {
             set,
             own,
             is_frozen: false,
-            votes: HashMap::new(),
-            approved: HashMap::new(),
-            committed: HashMap::new(),
+            votes: HashMap::default(),
+            approved: HashMap::default(),
+            committed: HashMap::default(),
             open_commits: BTreeSet::new(),
             finals: BTreeMap::new(),
             certified: BTreeMap::new(),

@@ -3,7 +3,6 @@
 //! Form and signatures need no state and come first, which gives a [`VerifiedTransaction`];
 //! [`check_spend`] then asks whether it may be in the next block.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -18,6 +17,7 @@ use crate::types::encode::{DecodeError, decode, encoded_len};
 use crate::types::evidence::{Evidence, EvidenceError};
 use crate::types::hash::{ChainId, Txid};
 use crate::types::keys::{InputSignature, PublicKey, VotingKey, verify_inputs, verify_strict};
+use crate::types::map::HashSet;
 use crate::types::masternode_set::MasternodeSet;
 use crate::types::transaction::{OutPoint, Registration, TRANSACTION_VERSION, Transaction, TxKind};
 use crate::types::verified::VerifiedTransaction;
@@ -291,7 +291,10 @@ fn check_inputs_differ(transaction: &Transaction) -> Result<(), TransactionError
     if let [_] = transaction.inputs[..] {
         return Ok(());
     }
-    let mut seen = HashSet::with_capacity(transaction.inputs.len());
+    let mut seen = HashSet::with_capacity_and_hasher(
+        transaction.inputs.len(),
+        foldhash::fast::RandomState::default(),
+    );
     for outpoint in outpoints {
         if !seen.insert(outpoint) {
             return Err(TransactionError::DuplicateInput { outpoint });

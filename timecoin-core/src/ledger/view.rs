@@ -1,12 +1,11 @@
 //! Reading unspent outputs, wherever they are kept, and layering changes over them.
 
-use std::collections::HashMap;
-
 use borsh::{BorshDeserialize, BorshSerialize};
 use thiserror::Error;
 
 use crate::types::chain::Height;
 use crate::types::hash::Txid;
+use crate::types::map::HashMap;
 use crate::types::transaction::{OutPoint, Transaction, TxKind, TxOutput};
 
 /// Where an output comes from, as far as spending it depends on that.
@@ -85,9 +84,9 @@ impl<'a> Overlay<'a> {
     pub fn new(base: &'a dyn UtxoView) -> Self {
         Overlay {
             base,
-            created: HashMap::new(),
-            spent: HashMap::new(),
-            confirmed: HashMap::new(),
+            created: HashMap::default(),
+            spent: HashMap::default(),
+            confirmed: HashMap::default(),
             n_changes: 0,
         }
     }

@@ -12,7 +12,7 @@ mod fee_rate;
 mod waiting;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
@@ -24,6 +24,7 @@ use crate::ledger::view::Utxo;
 use crate::types::amount::Amount;
 use crate::types::chain::Timestamp;
 use crate::types::hash::Txid;
+use crate::types::map::HashMap;
 use crate::types::transaction::OutPoint;
 use crate::types::verified::VerifiedTransaction;
 
@@ -129,7 +130,7 @@ impl Mempool {
         Mempool {
             limits,
             entries: BTreeMap::new(),
-            sequences: HashMap::new(),
+            sequences: HashMap::default(),
             claims: BTreeSet::new(),
             unpinned: BTreeSet::new(),
             bytes: 0,

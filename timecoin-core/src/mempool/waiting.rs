@@ -1,6 +1,6 @@
 //! The waiting room: transactions whose inputs are not known yet. They may come.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::MempoolLimits;
 use crate::types::chain::Timestamp;
 use crate::types::hash::Txid;
+use crate::types::map::HashMap;
 use crate::types::transaction::OutPoint;
 use crate::types::verified::VerifiedTransaction;
 

@@ -10,6 +10,7 @@ pub mod encode;
 pub mod evidence;
 pub mod hash;
 pub mod keys;
+pub mod map;
 pub mod masternode_set;
 pub mod merkle;
 pub mod message;
