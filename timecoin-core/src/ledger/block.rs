@@ -57,6 +57,9 @@ pub enum BlockError {
     /// The certificate of its parent proves nothing.
     #[error("parent certificate: {0}")]
     ParentCertificate(#[from] CertificateError),
+    /// Its own certificate does not prove that it is decided.
+    #[error("commit certificate: {0}")]
+    Certificate(CertificateError),
     /// It names another masternode set than decides its height.
     #[error("the masternode set is {found}, this epoch's is {expected}")]
     WrongMasternodeSet {
@@ -329,6 +332,50 @@ pub fn check_block(
         return Err(BlockError::WrongUtxoCommitment { found, expected });
     }
     Ok(applied.connect(block.clone()))
+}
+
+/// Checks the next block of a log of decided blocks; the tip of the state after it has the
+/// certificate.
+///
+/// The signatures of its transactions are not verified again: the certificate proves that a
+/// quorum did, and covers the header, whose Merkle root covers all bytes of the transactions.
+///
+/// # Errors
+/// [`BlockError`], the first that is found.
+pub(crate) fn replay_block(
+    chain: &Chain,
+    state: &LedgerState,
+    view: &dyn UtxoView,
+    block: Arc<Block>,
+    certificate: CommitCertificate,
+) -> Result<Connected, BlockError> {
+    let hash = block.hash();
+    let height = state.next_height();
+    let subject = (chain.params().epoch_of(height), height, hash);
+    if (certificate.epoch, certificate.height, certificate.block) != subject {
+        return Err(BlockError::Certificate(CertificateError::OtherSubject));
+    }
+    certificate.verify(chain.id(), &state.masternodes).map_err(BlockError::Certificate)?;
+    let connected = check_block(chain, state, view, &trust_block(block, hash)?)?;
+    Ok(connected.decide(certificate))
+}
+
+/// A block whose header is proved, with its Merkle root checked.
+fn trust_block(block: Arc<Block>, hash: BlockHash) -> Result<VerifiedBlock, BlockError> {
+    let others = block.transactions.get(1..).unwrap_or_default();
+    let vouch = |transaction: &Arc<Transaction>| {
+        let (txid, wtxid) = (transaction.txid(), transaction.wtxid());
+        let bytes = encoded_len(&**transaction);
+        VerifiedTransaction::vouch(Arc::clone(transaction), txid, wtxid, bytes)
+    };
+    let transactions: Vec<VerifiedTransaction> = others.iter().map(vouch).collect();
+    let coinbase = block.transactions.first().ok_or(BlockError::WrongCoinbase)?;
+    let wtxids = transactions.iter().map(VerifiedTransaction::wtxid);
+    let expected = transactions_root([coinbase.wtxid()].into_iter().chain(wtxids));
+    if block.header.merkle_root != expected {
+        return Err(BlockError::WrongMerkleRoot { found: block.header.merkle_root, expected });
+    }
+    Ok(VerifiedBlock(Arc::new(VerifiedBlockInner { block, hash, transactions })))
 }
 
 /// Checks that a fresh proposal's timestamp is not too far ahead of this masternode's clock.

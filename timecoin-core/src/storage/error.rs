@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::log::{LogDamage, RecordPosition};
+use crate::types::chain::Height;
 
 /// A storage operation that failed, and why.
 #[derive(Debug, Error)]
@@ -110,6 +111,52 @@ pub enum StorageError {
         /// Directory of the log.
         dir: PathBuf,
         /// Text of the error that stopped it.
+        cause: String,
+    },
+
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+
+    /// A block to be written was not staged before, or not in this order.
+    #[error("block {height} was not staged before it was to be written")]
+    NotStaged {
+        /// The height of the block.
+        height: Height,
+    },
+
+    /// A record is whole, and is not what belongs there.
+    #[error("record {sequence} in {} can't be used: {reason}", path.display())]
+    BadRecord {
+        /// The log, or its segment.
+        path: PathBuf,
+        /// Its number; in the block log the height.
+        sequence: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// The block log is gone, or its beginning is. Blocks are the source of truth: they can't be
+    /// rebuilt from anything else here.
+    #[error(
+        "the block log {} is missing or does not begin at block 1: restore it, or remove the \
+         whole data directory to fetch the chain from peers anew",
+        path.display()
+    )]
+    BlockLogMissing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+
+    /// The derived tables can't be read or written. The next open rebuilds them from the block
+    /// log; until then this store answers no more.
+    #[error("cannot {op} the derived tables {}: {cause}: open the store again", path.display())]
+    Tables {
+        /// What was attempted, as a verb: "read", "write".
+        op: &'static str,
+        /// Their directory.
+        path: PathBuf,
+        /// What went wrong.
         cause: String,
     },
 

@@ -1,8 +1,22 @@
-//! What survives a crash (PROTOCOL 6): the record logs that are the source of truth, and the
-//! lock that keeps a second process out of a data directory.
+//! The store: what a node remembers (PROTOCOL 6).
+//!
+//! Blocks with their certificates are the truth, own votes the promise; both are logs. What is
+//! looked up, the unspent outputs and the indexes, is derived from the blocks and can be rebuilt.
+//! [`memory`] and [`disk`] behave alike; `docs/format.md` draws the directory.
 
+mod derived;
+pub mod disk;
 pub mod error;
+pub mod interface;
 pub mod lock;
 pub mod log;
+pub mod memory;
+mod pending;
 
+#[cfg(test)]
+mod tests;
+
+pub use disk::{Check, DiskStorage, StorageOptions};
 pub use error::StorageError;
+pub use interface::{Opened, Storage};
+pub use memory::{MemoryDisk, MemoryStorage};

@@ -84,6 +84,8 @@ tags! {
     ConfigDigest = "config-digest",
     /// The trace of a run.
     Trace = "trace",
+    /// One entry of the derived tables, before it enters their checksum.
+    TableEntry = "table-entry",
     /// A secret key derived from a seed.
     SecretKey = "secret-key",
     /// The signatures of a batch, to derive its coefficients.

@@ -1,0 +1,1 @@
+//! What a damaged or interrupted data directory becomes.
