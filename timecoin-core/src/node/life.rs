@@ -1,0 +1,281 @@
+//! Opening, starting and closing a node.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Node;
+use super::clock::Clock;
+use super::config::Config;
+use super::driver::Driver;
+use super::error::NodeError;
+use super::event::NodeEventKind;
+use super::events::{Hub, Subscription};
+use super::inbox::Inbox;
+use super::metrics::Metrics;
+use super::parking::{Bell, Deadline};
+use super::peers::{NoPeers, Peers};
+use super::proofs::Proofs;
+use super::published::Published;
+use super::runtime::{Runtime, is_own_thread};
+use super::shared::Shared;
+use super::state::{Life, NodeState};
+use super::verified_cache::VerifiedCache;
+use super::verify::Verifier;
+use super::writer::{Writer, queue, write_behind};
+use crate::engine::{Engine, EngineConfig};
+use crate::params::Chain;
+use crate::storage::interface::Opened;
+use crate::storage::{DiskStorage, MemoryDisk, MemoryStorage, StorageOptions};
+
+/// What ends when the last handle is dropped.
+pub(super) struct Living {
+    shared: Arc<Shared>,
+    verifier: Arc<Verifier>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    closed: Arc<Bell>,
+    /// What [`Node::start`] takes: the engine, which outputs may wait in.
+    engine: std::sync::Mutex<Option<Engine>>,
+    /// Told to the first subscriber: what was found at opening.
+    found: std::sync::Mutex<Vec<NodeEventKind>>,
+    /// Last, so that it outlives everything that runs on it.
+    runtime: Runtime,
+}
+
+impl Node {
+    /// Opens the store and takes up where it leaves off. The node is new: reads answer, and
+    /// [`Node::start`] lets it take part.
+    ///
+    /// # Errors
+    /// [`NodeError::Config`], [`NodeError::Genesis`], [`NodeError::Storage`] (locked by another
+    /// node, of another chain, damaged, not writable), [`NodeError::NoThreads`].
+    pub fn open(config: Config) -> Result<Self, NodeError> {
+        Self::open_with_peers(config, Arc::new(NoPeers))
+    }
+
+    /// The same, with a way to other nodes; what they send goes to [`Node::receive`].
+    ///
+    /// # Errors
+    /// As [`Node::open`].
+    pub fn open_with_peers(config: Config, peers: Arc<dyn Peers>) -> Result<Self, NodeError> {
+        config.check()?;
+        let chain = Chain::new(config.genesis.clone())?;
+        let opened = open_store(&config, &chain)?;
+        Self::open_on(config, chain, opened, peers)
+    }
+
+    /// Opens over a store that is open already.
+    pub(super) fn open_on(
+        config: Config,
+        chain: Chain,
+        opened: Opened,
+        peers: Arc<dyn Peers>,
+    ) -> Result<Self, NodeError> {
+        let runtime = match config.runtime_threads {
+            0 => Runtime::shared()?,
+            threads => Runtime::new(threads)?,
+        };
+        let Opened { storage, records, must_observe, repairs } = opened;
+        let clock = Clock::new();
+        let state = storage.state();
+        let engine_config = EngineConfig {
+            chain: chain.clone(),
+            keys: config.masternode_key.clone(),
+            mempool: config.mempool(),
+            round_timeout: config.round_timeout(),
+            state: state.as_ref().clone(),
+            records,
+            must_observe: must_observe.is_some(),
+        };
+        let engine = Engine::new(engine_config);
+        let repairs = repairs.into_iter().map(|what| NodeEventKind::Repaired { what: what.into() });
+        let observing = must_observe
+            .as_deref()
+            .map(|reason| NodeEventKind::Observing { reason: reason.into() });
+        let found = repairs.chain(observing).collect();
+        let shared = Arc::new(Shared {
+            published: Published::new(&state),
+            hub: Hub::new(config.event_queue_max),
+            metrics: Metrics::default(),
+            clock,
+            life: Life::new(),
+            inbox: Inbox::new(INBOX_MAX),
+            verified: VerifiedCache::new(VERIFIED_BYTES_MAX),
+            proofs: Proofs::new(),
+            peers,
+            is_observer: AtomicBool::new(must_observe.is_some()),
+            n_serving: AtomicUsize::new(0),
+            retire_before: AtomicU64::new(0),
+            chain,
+            config,
+            storage,
+        });
+        Ok(Node(Arc::new(Living {
+            verifier: Verifier::new(Arc::clone(&shared), runtime.handle().clone()),
+            shared,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            closed: Arc::default(),
+            engine: std::sync::Mutex::new(Some(engine)),
+            found: std::sync::Mutex::new(found),
+            runtime,
+        })))
+    }
+
+    /// Takes part: proposes, votes, takes transactions. A node starts once.
+    ///
+    /// # Errors
+    /// [`NodeError::AlreadyStarted`], [`NodeError::Closed`].
+    pub fn start(&self) -> Result<(), NodeError> {
+        let living = &self.0;
+        living.shared.life.start()?;
+        let engine = living.engine.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let engine = engine.ok_or(NodeError::AlreadyStarted { state: NodeState::Running })?;
+        let live = live(
+            Arc::clone(&living.shared),
+            engine,
+            living.stop.clone(),
+            Arc::clone(&living.closed),
+        );
+        living.tasks.spawn_on(live, living.runtime.handle());
+        tracing::info!(chain = %living.shared.chain.id(), height = %self.tip().height, "started");
+        Ok(())
+    }
+
+    /// Ends the node: nothing new is taken, what was begun is finished and flushed, the directory
+    /// is let go of, waiting calls return [`NodeError::Closed`]. Closing a closed node is fine.
+    ///
+    /// # Errors
+    /// [`NodeError::Timeout`] where that takes longer than `deadline`: it goes on behind.
+    pub fn close(&self, deadline: Duration) -> Result<(), NodeError> {
+        self.0.close(deadline)
+    }
+
+    /// Where it is in its life.
+    pub fn state(&self) -> NodeState {
+        self.shared().life.state()
+    }
+
+    /// Receives events from now on; the first subscriber also gets what was found at opening.
+    pub fn subscribe(&self) -> Subscription {
+        let subscription = self.shared().hub.subscribe();
+        let mut found = self.0.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for kind in found.drain(..) {
+            self.shared().publish(|| kind);
+        }
+        if self.state() == NodeState::Closed {
+            self.shared().publish(|| NodeEventKind::Closed);
+        }
+        subscription
+    }
+}
+
+impl Living {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(super) fn verifier(&self) -> &Arc<Verifier> {
+        &self.verifier
+    }
+
+    pub(super) fn handle(&self) -> &Handle {
+        self.runtime.handle()
+    }
+
+    fn close(&self, patience: Duration) -> Result<(), NodeError> {
+        let deadline = Deadline::after(patience);
+        if let Some(NodeState::New) = self.shared.life.begin_close() {
+            self.shared.inbox.close();
+            end(&self.shared, &self.closed);
+        }
+        self.stop.cancel();
+        self.shared.published.wake_all();
+        loop {
+            let seen = self.closed.rings();
+            if self.shared.life.state() == NodeState::Closed {
+                return Ok(());
+            }
+            if !self.closed.wait(seen, deadline) {
+                return Err(NodeError::Timeout { what: "closing", after: patience });
+            }
+        }
+    }
+}
+
+/// The last handle is gone.
+impl Drop for Living {
+    fn drop(&mut self) {
+        let patience = if is_own_thread() { Duration::ZERO } else { CLOSE_MAX };
+        if let Err(error) = self.close(patience) {
+            tracing::warn!(%error, "a dropped node goes on closing");
+        }
+    }
+}
+
+/// One node's life on the runtime, from its start to its end.
+async fn live(shared: Arc<Shared>, engine: Engine, stop: CancellationToken, closed: Arc<Bell>) {
+    let running = tokio::spawn(run(Arc::clone(&shared), engine, stop.child_token()));
+    if let Err(error) = running.await {
+        shared.poison(&error.to_string());
+        shared.inbox.close();
+    }
+    // Reads go on after a failure: only closing lets go of the store.
+    stop.cancelled().await;
+    let _ = tokio::task::spawn_blocking(move || end(&shared, &closed)).await;
+}
+
+/// Runs driver and writer until `halt`, which the writer sets too when it fails.
+async fn run(shared: Arc<Shared>, engine: Engine, halt: CancellationToken) {
+    if shared.config.data_dir.is_none() {
+        let writer = Writer::Memory(Arc::clone(&shared));
+        return Driver::new(engine, shared, writer).run(halt).await;
+    }
+    let (sender, batches) = queue();
+    let writing = tokio::spawn(write_behind(Arc::clone(&shared), batches, halt.clone()));
+    Driver::new(engine, Arc::clone(&shared), Writer::Disk(sender)).run(halt).await;
+    if let Err(error) = writing.await {
+        shared.poison(&error.to_string());
+    }
+}
+
+/// Lets go of the store and tells everybody.
+fn end(shared: &Shared, closed: &Bell) {
+    if let Err(error) = shared.storage.close() {
+        tracing::warn!(%error, "closing the store");
+    }
+    shared.life.end_close();
+    shared.published.wake_all();
+    shared.publish(|| NodeEventKind::Closed);
+    closed.ring();
+    tracing::info!("closed");
+}
+
+fn open_store(config: &Config, chain: &Chain) -> Result<Opened, NodeError> {
+    match &config.data_dir {
+        None => Ok(MemoryStorage::open(&MemoryDisk::new(chain), chain)?),
+        Some(dir) => {
+            let options = StorageOptions {
+                cache_bytes: config.store_cache_bytes,
+                cached_utxos_max: config.utxo_cache_entries,
+                sync: config.sync_writes,
+                ..StorageOptions::default()
+            };
+            Ok(DiskStorage::open(dir, chain, options)?)
+        }
+    }
+}
+
+/// Requests that wait for the engine; with 100 kB each they are 400 MB, as many as a mempool.
+const INBOX_MAX: usize = 4_096;
+
+/// Verified transactions that are remembered.
+const VERIFIED_BYTES_MAX: usize = 32_000_000;
+
+/// How long dropping the last handle waits.
+const CLOSE_MAX: Duration = Duration::from_secs(30);

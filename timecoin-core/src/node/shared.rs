@@ -1,0 +1,154 @@
+//! What the handles, the driver and the writer of one node have in common.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use super::clock::Clock;
+use super::config::Config;
+use super::driver;
+use super::error::NodeError;
+use super::event::NodeEventKind;
+use super::events::Hub;
+use super::inbox::Inbox;
+use super::metrics::Metrics;
+use super::peers::{Peers, serve};
+use super::proofs::Proofs;
+use super::published::Published;
+use super::reply::Reply;
+use super::state::Life;
+use super::verified_cache::VerifiedCache;
+use crate::engine::input::PeerId;
+use crate::engine::output::{BlockCommit, Event, Submission, To, TransactionStatus};
+use crate::params::Chain;
+use crate::storage::interface::Storage;
+use crate::types::chain::Epoch;
+use crate::types::message::{Message, Request};
+
+/// One node, as its threads share it. Tasks hold this and never the runtime that they run on.
+pub(super) struct Shared {
+    pub(super) chain: Chain,
+    pub(super) config: Config,
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) published: Published,
+    pub(super) hub: Hub,
+    pub(super) metrics: Metrics,
+    pub(super) clock: Clock,
+    pub(super) life: Life,
+    pub(super) inbox: Inbox<driver::Request>,
+    pub(super) verified: VerifiedCache,
+    pub(super) proofs: Proofs,
+    pub(super) peers: Arc<dyn Peers>,
+    /// Signs nothing until the next epoch.
+    pub(super) is_observer: AtomicBool,
+    /// Questions of peers that are being answered from the store.
+    pub(super) n_serving: AtomicUsize,
+    /// Vote records of epochs before this one may be dropped.
+    pub(super) retire_before: AtomicU64,
+}
+
+/// What is done once everything before it is on disk, in order.
+pub(super) enum Action {
+    Send(To, Message),
+    Serve(PeerId, Request),
+    Answer(Reply, Submission),
+    Notify(Event),
+}
+
+impl Shared {
+    pub(super) fn perform(self: &Arc<Self>, action: Action) {
+        match action {
+            Action::Send(to, message) => {
+                self.metrics.messages_sent.add(1);
+                self.peers.send(to, message);
+            }
+            Action::Serve(to, request) => serve(self, to, request),
+            Action::Answer(reply, answer) => {
+                if answer.is_err() {
+                    self.metrics.refused.add(1);
+                }
+                reply.set(answer.map_err(NodeError::from));
+            }
+            Action::Notify(event) => self.on_event(event),
+        }
+    }
+
+    /// Stops writing for good. The first reason counts.
+    pub(super) fn poison(&self, reason: &str) {
+        if !self.life.poison(reason) {
+            return;
+        }
+        tracing::error!(reason, "the node stops writing");
+        let reason: Arc<str> = reason.into();
+        self.publish(|| NodeEventKind::Poisoned { reason });
+        self.published.wake_all();
+    }
+
+    /// Why nothing more can be written, for those whose requests are left.
+    pub(super) fn refusal(&self) -> NodeError {
+        self.life.check_running().err().unwrap_or(NodeError::Closed)
+    }
+
+    pub(super) fn publish(&self, kind: impl FnOnce() -> NodeEventKind) {
+        self.hub.publish(&self.clock, kind);
+    }
+
+    fn on_event(&self, event: Event) {
+        match event {
+            Event::Transaction { transaction, status } => {
+                if let Some(took) = self.published.on_transaction(&transaction, &status) {
+                    self.metrics.finalized.add(1);
+                    self.metrics.finality.observe(took);
+                }
+                let txid = transaction.txid();
+                self.publish(|| NodeEventKind::TransactionStatus { txid, status });
+            }
+            Event::Block(commit) => self.on_block(&commit),
+            Event::RoundChanged { height, round } => {
+                self.metrics.rounds.add(1);
+                self.published.on_round(round.0);
+                self.publish(|| NodeEventKind::RoundChanged { height, round });
+            }
+            Event::EpochBegan { epoch } => self.on_epoch(epoch),
+            Event::EvidenceFound(evidence) => {
+                self.metrics.evidence.add(1);
+                tracing::warn!(offender = %evidence.offender, "masternode contradicted itself");
+                self.publish(|| NodeEventKind::EvidenceFound { evidence: Arc::from(evidence) });
+            }
+            Event::SignatureRefused { what } => {
+                self.metrics.signatures_refused.add(1);
+                tracing::error!(what, "the sign guard refused to sign");
+                self.publish(|| NodeEventKind::SignatureRefused { what: what.into() });
+            }
+            Event::SafetyViolation { height, blocks } => {
+                tracing::error!(%height, ?blocks, "two certified blocks at one height");
+                self.publish(|| NodeEventKind::SafetyViolation { height, blocks });
+            }
+        }
+    }
+
+    fn on_block(&self, commit: &BlockCommit) {
+        let block = &commit.connected.block;
+        self.published.on_block(commit);
+        self.metrics.blocks.add(1);
+        self.metrics.confirmed.add(block.transactions().len());
+        let (height, hash) = (block.height(), block.hash());
+        for transaction in block.transactions() {
+            self.verified.forget(transaction);
+            let (txid, status) = (transaction.txid(), TransactionStatus::Confirmed(height));
+            self.publish(|| NodeEventKind::TransactionStatus { txid, status });
+        }
+        tracing::info!(%height, %hash, n_transactions = block.transactions().len(), "block");
+        self.publish(|| NodeEventKind::BlockConfirmed {
+            height,
+            hash,
+            block: Arc::clone(block.block()),
+            certificate: Arc::new(commit.certificate.clone()),
+        });
+    }
+
+    fn on_epoch(&self, epoch: Epoch) {
+        self.is_observer.store(false, Ordering::Relaxed);
+        self.retire_before.store(epoch.0, Ordering::Relaxed);
+        self.publish(|| NodeEventKind::EpochBegan { epoch });
+    }
+}
