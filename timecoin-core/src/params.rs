@@ -65,7 +65,8 @@ pub struct ChainParams {
     pub block_gap_ms_min: u64,
     /// Transactions in a block, coinbase included; 2 to 100,000.
     pub block_transactions_max: u32,
-    /// Bytes of the transactions of a block; at most 7,000,000, which fits a frame.
+    /// Bytes of the transactions of a block, coinbase included; at most 7,000,000, which fits a
+    /// frame, and at least two transactions and a coinbase.
     pub block_bytes_max: u32,
     /// Bytes of a transaction.
     pub transaction_bytes_max: u32,
@@ -371,9 +372,9 @@ impl Genesis {
             (
                 "block_bytes_max",
                 p.block_bytes_max.into(),
-                u64::from(p.transaction_bytes_max) * 2,
+                u64::from(p.transaction_bytes_max) * 2 + COINBASE_BYTES_MAX,
                 7_000_000,
-                "two transactions to 7000000",
+                "two transactions and 6000 for the coinbase, to 7000000",
             ),
             (
                 "transaction_bytes_max",
@@ -453,5 +454,11 @@ impl Chain {
     }
 }
 
+/// Room for a coinbase that pays 200 masternodes and the proposer: 5,649 bytes.
+const COINBASE_BYTES_MAX: u64 = 6_000;
+
 /// When regtest chains start: 2024-01-01T00:00:00Z, so that a chain made anew is the same.
 const REGTEST_START: Timestamp = Timestamp(1_704_067_200_000);
+
+#[cfg(test)]
+mod tests;

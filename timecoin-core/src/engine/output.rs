@@ -240,3 +240,6 @@ pub enum Halt {
     #[error("invariant broken: {0}")]
     Invariant(String),
 }
+
+#[cfg(test)]
+mod tests;

@@ -193,7 +193,8 @@ pub fn verify_block(
     chain: &Chain,
     known: &dyn Fn(&Wtxid) -> Option<VerifiedTransaction>,
 ) -> Result<VerifiedBlock, BlockError> {
-    check_size(&block, chain)?;
+    let bytes = block.transactions.iter().map(|transaction| encoded_len(&**transaction)).sum();
+    check_size(block.transactions.len(), bytes, chain)?;
     let Some((first, others)) = block.transactions.split_first() else {
         return Err(BlockError::WrongCoinbase);
     };
@@ -210,14 +211,12 @@ pub fn verify_block(
     Ok(VerifiedBlock(Arc::new(VerifiedBlockInner { block, hash, transactions })))
 }
 
-fn check_size(block: &Block, chain: &Chain) -> Result<(), BlockError> {
+fn check_size(transactions: usize, bytes: usize, chain: &Chain) -> Result<(), BlockError> {
     let params = chain.params();
-    let (transactions, transactions_max) =
-        (block.transactions.len(), params.block_transactions_max as usize);
+    let transactions_max = params.block_transactions_max as usize;
     if transactions > transactions_max {
         return Err(BlockError::TooManyTransactions { transactions, transactions_max });
     }
-    let bytes = block.transactions.iter().map(|transaction| encoded_len(&**transaction)).sum();
     let bytes_max = params.block_bytes_max as usize;
     if bytes > bytes_max {
         return Err(BlockError::TooLarge { bytes, bytes_max });
@@ -276,7 +275,8 @@ pub struct Proposer {
 ///
 /// # Errors
 /// [`BlockError::Transaction`] for one that is not valid at its place: leave it out and try
-/// again. [`BlockError::View`] where the store failed.
+/// again. [`BlockError::TooManyTransactions`] and [`BlockError::TooLarge`] count the coinbase:
+/// leave out what pays least. [`BlockError::View`] where the store failed.
 pub fn build_block(
     chain: &Chain,
     state: &LedgerState,
@@ -286,6 +286,8 @@ pub fn build_block(
 ) -> Result<Connected, BlockError> {
     let parent = state.tip.certificate.as_ref();
     let applied = apply(chain, state, view, &transactions, proposer.index, parent)?;
+    let bytes: usize = transactions.iter().map(VerifiedTransaction::bytes).sum();
+    check_size(transactions.len() + 1, bytes + encoded_len(&*applied.coinbase), chain)?;
     let wtxids = transactions.iter().map(VerifiedTransaction::wtxid);
     let merkle_root = transactions_root([applied.coinbase.wtxid()].into_iter().chain(wtxids));
     let proposer_key = state.masternodes.get(proposer.index).map(|m| m.consensus_key);
@@ -535,3 +537,6 @@ fn change_registry(state: &mut LedgerState, transaction: &VerifiedTransaction) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

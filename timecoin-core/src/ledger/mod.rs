@@ -7,5 +7,7 @@ pub mod commitment;
 pub mod registry;
 pub mod rewards;
 pub mod state;
+#[cfg(test)]
+pub(crate) mod testkit;
 pub mod transaction;
 pub mod view;

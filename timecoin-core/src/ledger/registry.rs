@@ -159,3 +159,6 @@ impl Registry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,7 +53,13 @@ pub fn coinbase(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::testkit::masternode_keys;
     use crate::types::address::Network;
+    use crate::types::certificate::Seal;
+    use crate::types::chain::{Epoch, Round};
+    use crate::types::hash::BlockHash;
+    use crate::types::keys::Signature;
+    use crate::types::masternode_set::Masternode;
 
     #[test]
     fn the_reward_halves_and_stops_at_the_cap() {
@@ -67,5 +73,76 @@ mod tests {
         let nearly = params.supply_max.saturating_sub(Amount::from_units(7));
         assert_eq!(block_reward(&params, Height(1), nearly), Amount::from_units(7));
         assert_eq!(block_reward(&params, Height(1), params.supply_max), Amount::ZERO);
+    }
+
+    /// Masternodes with payout addresses 0, 1, …, and a certificate of some of them.
+    fn sealed(n: usize, by: &[u16]) -> (CommitCertificate, MasternodeSet) {
+        let mut keys: Vec<_> = (0..n).map(|i| masternode_keys(i).public()).collect();
+        keys.sort_unstable();
+        let members = (0u8..).zip(keys).map(|(i, consensus_key)| Masternode {
+            consensus_key,
+            payout: payout(i),
+            network_address: String::new(),
+        });
+        let signature = Signature::from_bytes([0; 64]);
+        let certificate = CommitCertificate {
+            epoch: Epoch::ZERO,
+            height: Height(1),
+            round: Round::ZERO,
+            block: BlockHash::ZERO,
+            seals: by.iter().map(|&voter| Seal { voter, signature }).collect(),
+        };
+        (certificate, MasternodeSet::new(members.collect()).unwrap())
+    }
+
+    fn payout(n: u8) -> Address {
+        Address::from_bytes([n; 20])
+    }
+
+    #[test]
+    fn who_sealed_the_parent_is_paid_evenly_and_the_proposer_gets_the_rest() {
+        let proposer = payout(99);
+        let table: [(&str, u64, &[u16], Vec<(u64, Address)>); 6] = [
+            ("even", 90, &[0, 2, 3], vec![(30, payout(0)), (30, payout(2)), (30, payout(3))]),
+            (
+                "remainder",
+                92,
+                &[0, 1, 2],
+                vec![(30, payout(0)), (30, payout(1)), (30, payout(2)), (2, proposer)],
+            ),
+            ("one", 7, &[1], vec![(7, payout(1))]),
+            ("less than one unit each", 2, &[0, 1, 2], vec![(2, proposer)]),
+            ("nothing", 0, &[0, 1, 2], vec![]),
+            ("nobody", 5, &[], vec![(5, proposer)]),
+        ];
+        for (desc, total, by, expected) in table {
+            let (certificate, set) = sealed(4, by);
+            let total = Amount::from_units(total);
+            let transaction = coinbase(Height(2), total, proposer, Some((&certificate, &set)));
+            let paid = transaction.outputs.iter().map(|o| (o.value.units(), o.address));
+            assert_eq!(paid.collect::<Vec<_>>(), expected, "{desc}");
+        }
+        let first = coinbase(Height(1), Amount::from_units(5), proposer, None);
+        assert_eq!(first.outputs, [TxOutput { value: Amount::from_units(5), address: proposer }]);
+    }
+
+    #[test]
+    fn the_split_is_exact_for_any_total() {
+        let most: Vec<u16> = (0..200).collect();
+        for n in [1, 2, 3, 7, 134, 200] {
+            let (certificate, set) = sealed(200, &most[..n]);
+            for total in [0, 1, 199, 200, 201, 5_000_000_007, u64::MAX] {
+                let sealed_by = Some((&certificate, &set));
+                let transaction =
+                    coinbase(Height(2), Amount::from_units(total), payout(99), sealed_by);
+                assert_eq!(transaction.output_value(), Some(Amount::from_units(total)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_coinbase_of_each_height_has_its_own_id() {
+        let of = |height| coinbase(Height(height), Amount::ZERO, payout(0), None).txid();
+        assert_ne!(of(1), of(2));
     }
 }

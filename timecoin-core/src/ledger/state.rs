@@ -91,3 +91,6 @@ pub fn genesis_utxos(chain: &Chain) -> impl Iterator<Item = (OutPoint, Utxo)> + 
 pub fn utxo_element(outpoint: &OutPoint, utxo: &Utxo) -> Vec<u8> {
     encode(&(outpoint, utxo))
 }
+
+#[cfg(test)]
+mod tests;

@@ -503,3 +503,6 @@ fn check_fee(
 
 /// The longest `host:port` of a registration.
 const NETWORK_ADDRESS_BYTES_MAX: usize = 128;
+
+#[cfg(test)]
+mod tests;

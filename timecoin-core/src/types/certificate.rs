@@ -220,3 +220,6 @@ fn check_signers(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,6 +80,7 @@ impl Timestamp {
 }
 
 /// Whole milliseconds, at most what 64 bits hold.
+#[expect(clippy::cast_possible_truncation, reason = "what does not fit is caught before")]
 pub const fn millis(duration: Duration) -> u64 {
     let millis = duration.as_millis();
     if millis > u64::MAX as u128 { u64::MAX } else { millis as u64 }

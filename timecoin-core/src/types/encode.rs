@@ -64,3 +64,82 @@ pub fn decode<T: BorshDeserialize>(
     T::try_from_slice(bytes)
         .map_err(|error| DecodeError::Malformed { what, reason: error.to_string() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::address::Address;
+    use super::super::arbitrary::{self, codec_tests};
+    use super::super::keys::{KeyPair, PublicKey};
+    use super::super::masternode_set::{MASTERNODES_MAX, Masternode, MasternodeSet};
+    use super::super::message::Message;
+    use super::*;
+
+    codec_tests! {
+        transactions: arbitrary::transaction(),
+        blocks: arbitrary::block(),
+        headers: arbitrary::header(),
+        decided_blocks: arbitrary::decided(),
+        vote_batches: arbitrary::vote_batch(),
+        vote_proofs: arbitrary::vote_proof(),
+        ballots: arbitrary::signed_ballot(),
+        commit_certificates: arbitrary::commit_certificate(),
+        prepared_certificates: arbitrary::prepared_certificate(),
+        approve_certificates: arbitrary::approve_certificate(),
+        finality_certificates: arbitrary::finality_certificate(),
+        evidence: arbitrary::evidence(),
+        masternode_sets: arbitrary::masternode_set(),
+        messages: arbitrary::message(),
+        networks: arbitrary::network(),
+    }
+
+    /// The reader would take minutes and gigabytes if it believed what it reads.
+    #[test]
+    fn a_claimed_length_reserves_no_memory() {
+        let block = [&[6u8][..], &[0xff; 4]].concat();
+        for bytes in
+            [block, vec![12, 0, 0xff, 0xff, 0xff, 0xff], vec![0, 1, 0, 0xff, 0xff, 0xff, 0x7f]]
+        {
+            assert!(decode::<Message>("message", &bytes, 100).is_err());
+        }
+        assert!(decode::<MasternodeSet>("set", &[0xff; 4], 100).is_err());
+        assert!(decode::<String>("text", &[0xff; 4], 100).is_err());
+    }
+
+    fn member(key: PublicKey) -> Masternode {
+        Masternode {
+            consensus_key: key,
+            payout: Address::from_bytes([0; 20]),
+            network_address: String::new(),
+        }
+    }
+
+    #[test]
+    fn k21_a_masternode_set_in_forged_order_is_refused() {
+        let keys = |n: usize| KeyPair::from_seed(&n.to_le_bytes()).public();
+        let mut members: Vec<Masternode> = (0..4).map(|n| member(keys(n))).collect();
+        members.sort_by_key(|m| m.consensus_key);
+        let read = |members: &Vec<Masternode>| {
+            decode::<MasternodeSet>("set", &encode(members), usize::MAX)
+        };
+        assert_eq!(read(&members), MasternodeSet::new(members.clone()).map_err(|_| unreachable!()));
+        let mut swapped = members.clone();
+        swapped.swap(1, 2);
+        let mut twice = members.clone();
+        twice.insert(1, members[1].clone());
+        let mut unusable = members.clone();
+        unusable[3].consensus_key = PublicKey::from_bytes([0xff; 32]);
+        let mut many: Vec<Masternode> = (0..=MASTERNODES_MAX).map(|n| member(keys(n))).collect();
+        many.sort_by_key(|m| m.consensus_key);
+        let table = [
+            ("swapped", swapped, "masternode 2 is out of order"),
+            ("twice", twice, "masternode 2 is out of order"),
+            ("unusable key", unusable, "the consensus key of masternode 3 is not usable"),
+            ("nobody", Vec::new(), "0 masternodes"),
+            ("too many", many, "201 masternodes"),
+        ];
+        for (desc, members, expected) in table {
+            let error = read(&members).unwrap_err().to_string();
+            assert!(error.contains(expected), "{desc}: {error}");
+        }
+    }
+}

@@ -210,3 +210,6 @@ impl Message {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

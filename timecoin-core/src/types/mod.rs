@@ -2,6 +2,8 @@
 
 pub mod address;
 pub mod amount;
+#[cfg(test)]
+pub(crate) mod arbitrary;
 pub mod ballot;
 pub mod block;
 pub mod certificate;

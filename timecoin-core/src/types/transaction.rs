@@ -175,7 +175,8 @@ impl Transaction {
     pub fn txid(&self) -> Txid {
         let mut bytes = Vec::with_capacity(TXID_BYTES_USUAL);
         encode_into(&self.version, &mut bytes);
-        encode_into(&(self.inputs.len() as u32), &mut bytes);
+        let n_inputs = u32::try_from(self.inputs.len()).expect("no memory holds 2^32 inputs");
+        encode_into(&n_inputs, &mut bytes);
         for input in &self.inputs {
             encode_into(&(input.previous_output, input.public_key), &mut bytes);
         }
