@@ -5,15 +5,22 @@ use super::input::PeerId;
 use super::output::{Halt, Output, To};
 use crate::types::message::{Message, Request};
 
-/// Transactions that one answer holds.
-const ANSWERED_MAX: usize = 1_000;
+/// Transactions that one answer holds, and their bytes. Who lacks more asks again.
+const ANSWERED_MAX: usize = 256;
+const ANSWERED_BYTES_MAX: usize = 1_000_000;
 
 impl Engine {
     pub(super) fn on_request(&mut self, from: PeerId, request: Request) -> Result<(), Halt> {
         match request {
             Request::Transactions(txids) => {
+                let mut bytes_left = ANSWERED_BYTES_MAX;
                 for txid in txids.iter().take(ANSWERED_MAX) {
                     let Some(entry) = self.mempool.get(txid) else { continue };
+                    let bytes = entry.transaction.bytes();
+                    if bytes > bytes_left {
+                        break;
+                    }
+                    bytes_left -= bytes;
                     let body = entry.transaction.transaction().clone();
                     let certificate = self.finality.approve_certificate(txid);
                     self.send(To::Peer(from), Message::Transaction(body));

@@ -101,7 +101,11 @@ impl Engine {
         match self.judge(&transaction, utxos)? {
             Judged::Confirmed => Ok(()),
             Judged::Invalid(TransactionError::InputSpent { .. }) => {
-                self.reject(txid, RejectReason::ConflictsWithConfirmed);
+                // Without anybody's vote there is nothing to stop, and whoever owned a spent
+                // output could make any number of such transactions.
+                if self.finality.get(&txid).is_some() {
+                    self.reject(txid, RejectReason::ConflictsWithConfirmed);
+                }
                 Ok(())
             }
             Judged::Invalid(_) => Ok(()),
