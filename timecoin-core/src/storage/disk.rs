@@ -35,7 +35,7 @@ use self::cache::UtxoCache;
 use self::marker::Marker;
 use self::votes::VoteLog;
 use super::StorageError;
-use super::derived::{Standing, Tables, TablesError};
+use super::derived::{Standing, Tables, TablesError, VotesMark};
 use super::interface::{Opened, Storage};
 use super::lock::DirectoryLock;
 use super::pending::{self, Page, Pending};
@@ -96,7 +96,9 @@ pub struct DiskStorage {
     state: ArcSwap<LedgerState>,
     cache: UtxoCache,
     reader: BlockReader,
-    /// Sequence after the last durable vote record.
+    /// Which vote log it is.
+    votes_log: u64,
+    /// Sequence after its last durable record.
     votes_next: AtomicU64,
     /// Counts the batches that were begun to be written to the tables.
     n_batches: AtomicU64,
@@ -159,10 +161,11 @@ impl DiskStorage {
         let pending = self.pending.load();
         for block in pending.durable() {
             let position = *block.position.get().expect("a durable block has its position");
-            let votes_next = self.votes_next.load(Ordering::Acquire);
+            let next = self.votes_next.load(Ordering::Acquire);
+            let votes = VotesMark { log: self.votes_log, next };
             self.n_batches.fetch_add(1, Ordering::SeqCst);
             self.tables
-                .apply(&mut standing, &block.commit, position, votes_next)
+                .apply(&mut standing, &block.commit, position, votes)
                 .map_err(|error| self.tables.error(error))?;
             self.cache.follow(&block.commit.connected.delta);
             self.pending.drop_oldest();
@@ -185,7 +188,7 @@ impl DiskStorage {
     fn close_files(&self) -> Result<(), StorageError> {
         let applied = self.apply_durable();
         let Some(Logs { blocks, votes }) = lock(&self.logs).take() else { return Ok(()) };
-        let (votes_first, votes_next) = (votes.first_sequence(), votes.next_sequence());
+        let (votes_first, votes_mark) = (votes.first_sequence(), votes.mark());
         let closed = blocks.close().and(votes.close());
         let closed = self.tables.close().map_err(|error| self.tables.error(error)).and(closed);
         applied.and(closed)?;
@@ -195,7 +198,7 @@ impl DiskStorage {
             height: tip.height,
             hash: tip.hash,
             votes_first,
-            votes_next,
+            votes: votes_mark,
             files: marker::sum_files(&open::tables_dir(&self.dir), self.options.sync)?,
         };
         marker.write(&self.dir)
@@ -244,7 +247,7 @@ impl Storage for DiskStorage {
         }
         if !records.is_empty() {
             votes.append(records)?;
-            self.votes_next.store(votes.next_sequence(), Ordering::Release);
+            self.votes_next.store(votes.mark().next, Ordering::Release);
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use crate::ledger::view::{Lookup, Utxo};
 use crate::params::Chain;
 use crate::testkit;
 use crate::types::address::Address;
+use crate::types::amount::Amount;
 use crate::types::chain::{Epoch, Height};
 use crate::types::hash::{BlockHash, Txid};
 use crate::types::keys::KeyPair;
@@ -77,7 +78,7 @@ pub(super) struct Spender {
     pub(super) chain: Chain,
     pub(super) storage: Arc<dyn Storage>,
     pub(super) state: LedgerState,
-    coins: Vec<(OutPoint, crate::types::amount::Amount)>,
+    coins: Vec<(OutPoint, Amount)>,
 }
 
 impl Spender {
@@ -89,15 +90,15 @@ impl Spender {
         Spender { chain: chain.clone(), storage: Arc::clone(storage), state, coins }
     }
 
-    /// Decides and stages a block in which the wallet makes so many payments, each half to
-    /// itself, half to another address.
+    /// Decides and stages a block in which the wallet makes so many small payments to
+    /// another address.
     pub(super) fn stage(&mut self, n_payments: usize) -> Arc<BlockCommit> {
         let keys = testkit::wallet_keys();
         let mut transactions = Vec::new();
         for _ in 0..n_payments {
             let coin = self.coins.remove(0);
-            let to = [keys.address(), other_address()];
-            let payment = testkit::pay(&self.chain, &keys, coin, &to);
+            let amount = Amount::from_units(1_000);
+            let payment = testkit::pay(&self.chain, &keys, coin, other_address(), amount);
             let change = payment.transaction().outputs[0].value;
             self.coins.push((OutPoint::new(payment.txid(), 0), change));
             transactions.push(payment);

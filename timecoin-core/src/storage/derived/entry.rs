@@ -13,10 +13,18 @@
 //! Numbers are big-endian, so that entries sort as what they name. The value of `a` repeats that
 //! of `u`, so that a page of an address costs no look-up per output.
 
+use std::collections::{BTreeMap, HashMap};
+
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use crate::ledger::state::genesis_utxos;
+use crate::ledger::view::{Utxo, outputs_of};
+use crate::params::Chain;
+use crate::storage::log::RecordPosition;
 use crate::types::address::{ADDRESS_BYTES, Address};
+use crate::types::block::Block;
 use crate::types::chain::Height;
+use crate::types::encode::encode;
 use crate::types::hash::{BlockHash, Tag, Txid, hash};
 use crate::types::transaction::OutPoint;
 
@@ -64,6 +72,61 @@ impl Entry {
 fn push_outpoint(key: &mut Vec<u8>, outpoint: &OutPoint) {
     key.extend_from_slice(outpoint.txid.as_bytes());
     key.extend_from_slice(&outpoint.vout.to_be_bytes());
+}
+
+/// Entries by key: their new value, or none where they go.
+pub(super) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// The entries at height 0.
+pub(super) fn changes_of_genesis(chain: &Chain) -> Changes {
+    let utxos = genesis_utxos(chain);
+    let entries = utxos.flat_map(|(outpoint, utxo)| utxo_entries(&outpoint, &utxo));
+    // The genesis counts as a confirmed transaction, so that its outputs can be spent.
+    let genesis = Txid::from_bytes(chain.id().to_bytes());
+    let place = (Entry::Transaction(genesis).key(), encode_place(Height::ZERO, 0).to_vec());
+    entries.into_iter().chain([place]).map(|(key, value)| (key, Some(value))).collect()
+}
+
+/// What a block changes, from the block alone: an output that it spends is of the address of the
+/// key that spends it.
+pub(super) fn changes_of(block: &Block, hash: &BlockHash, position: RecordPosition) -> Changes {
+    let height = block.header.height;
+    let mut changes = Changes::new();
+    let mut created = HashMap::new();
+    for (index, transaction) in (0u32..).zip(&block.transactions) {
+        for input in &transaction.inputs {
+            let outpoint = input.previous_output;
+            if created.remove(&outpoint).is_none() {
+                let address = Address::of(&input.public_key);
+                changes.insert(Entry::Utxo(outpoint).key(), None);
+                changes.insert(Entry::Owned(address, outpoint).key(), None);
+            }
+        }
+        let txid = transaction.txid();
+        for (vout, utxo) in outputs_of(transaction, height) {
+            created.insert(OutPoint::new(txid, vout), utxo);
+        }
+        let place = encode_place(height, index).to_vec();
+        changes.insert(Entry::Transaction(txid).key(), Some(place));
+    }
+    #[expect(clippy::iter_over_hash_type, reason = "the changes are sorted by key")]
+    for (outpoint, utxo) in &created {
+        let entries = utxo_entries(outpoint, utxo).map(|(key, value)| (key, Some(value)));
+        changes.extend(entries);
+    }
+    let height_bytes = height.0.to_be_bytes().to_vec();
+    changes.insert(Entry::BlockHeight(*hash).key(), Some(height_bytes));
+    changes.insert(Entry::BlockPosition(height).key(), Some(position.to_bytes().to_vec()));
+    changes
+}
+
+/// The two entries of an unspent output.
+pub(super) fn utxo_entries(outpoint: &OutPoint, utxo: &Utxo) -> [(Vec<u8>, Vec<u8>); 2] {
+    let value = encode(utxo);
+    [
+        (Entry::Owned(utxo.output.address, *outpoint).key(), value.clone()),
+        (Entry::Utxo(*outpoint).key(), value),
+    ]
 }
 
 /// The outpoint at the end of a key of an unspent output.

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::storage::StorageError;
+use crate::storage::derived::VotesMark;
 use crate::types::chain::Height;
 use crate::types::encode::{decode, encode};
 use crate::types::hash::{BlockHash, ChainId};
@@ -28,8 +29,8 @@ pub(super) struct Marker {
     pub(super) hash: BlockHash,
     /// Sequence of the oldest vote record.
     pub(super) votes_first: u64,
-    /// Sequence after the last vote record.
-    pub(super) votes_next: u64,
+    /// Which vote log, and how far it was.
+    pub(super) votes: VotesMark,
     /// The files of the tables, ascending by name.
     pub(super) files: Vec<FileSum>,
 }

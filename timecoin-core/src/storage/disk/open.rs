@@ -13,19 +13,20 @@ use super::blocks::{BlockLog, BlockReader};
 use super::budget::cache_bytes_default;
 use super::cache::UtxoCache;
 use super::marker::{Marker, sum_files};
-use super::votes::{Beginning, OpenedVotes, VoteLog};
+use super::votes::{Loss, OpenedVotes, VoteLog};
 use super::{Check, DiskStorage, Logs, StorageOptions};
 use crate::engine::output::{BlockCommit, Record};
 use crate::ledger::block::{BlockError, replay_block};
 use crate::ledger::view::{Lookup, UtxoView, ViewError};
 use crate::params::Chain;
 use crate::storage::StorageError;
-use crate::storage::derived::{Standing, Tables, TablesError};
+use crate::storage::derived::{Standing, Stored, Tables, TablesError, VotesMark};
 use crate::storage::interface::Opened;
 use crate::storage::lock::DirectoryLock;
 use crate::storage::log::{Scan, set_aside};
 use crate::storage::pending::Pending;
-use crate::types::chain::{Epoch, Height};
+use crate::types::certificate::CommitCertificate;
+use crate::types::chain::Height;
 use crate::types::hash::Txid;
 use crate::types::transaction::OutPoint;
 
@@ -37,9 +38,8 @@ struct Opening<'a> {
     /// The note of the last close, if it was in order.
     marker: Option<Marker>,
     repairs: Vec<String>,
-    /// Why blocks are missing that were here before, and the epoch in which this node may have
-    /// voted after them.
-    blocks_lost: Option<(Epoch, String)>,
+    /// Why blocks are missing that were here before: the node may have voted after them.
+    blocks_lost: Option<Loss>,
 }
 
 pub(super) fn open(
@@ -60,9 +60,12 @@ pub(super) fn open(
     let reader = blocks.reader(&blocks_dir(dir));
     let tables_are_those_closed = opening.compare_files();
     Marker::remove(dir)?;
-    let (tables, standing) = opening.open_tables(&reader, tables_are_those_closed)?;
-    let epoch = standing.state.epoch(chain);
-    let (votes, records, must_observe) = opening.open_votes(epoch, &standing)?;
+    let (tables, mut standing) = opening.open_tables(&reader, tables_are_those_closed)?;
+    let (votes, records, must_observe) = opening.open_votes(&standing)?;
+    if standing.votes != votes.mark() {
+        let noted = tables.note_votes(chain, &mut standing, votes.mark());
+        noted.map_err(|error| tables.error(error))?;
+    }
     let repairs = opening.repairs;
     let storage = Arc::new(DiskStorage {
         dir: dir.to_path_buf(),
@@ -72,7 +75,8 @@ pub(super) fn open(
         cache: UtxoCache::new(options.cached_utxos_max),
         options,
         reader,
-        votes_next: AtomicU64::new(votes.next_sequence()),
+        votes_log: votes.mark().log,
+        votes_next: AtomicU64::new(votes.mark().next),
         n_batches: AtomicU64::new(0),
         is_closed: AtomicBool::new(false),
         standing: Mutex::new(standing),
@@ -95,12 +99,12 @@ impl Opening<'_> {
             Err(StorageError::Damaged(_) | StorageError::BadRecord { .. }) => return Err(missing()),
             opened => opened?,
         };
-        let OpenedVotes { mut log, records, has_begun, lost, .. } = opened;
-        if !records.is_empty() || lost.is_some() {
+        let OpenedVotes { mut log, records, .. } = opened;
+        if !records.is_empty() || log.lost().is_some() {
             return Err(missing());
         }
-        if !has_begun {
-            log.begin(&Beginning { epoch: Epoch::ZERO, lost: None })?;
+        if !log.has_begun() {
+            log.begin(None)?;
         }
         log.close()
     }
@@ -185,7 +189,7 @@ impl Opening<'_> {
             return Err(doubt("their files are not those that were closed"));
         }
         let tables = Tables::open(&tables_dir(self.dir), self.cache_bytes())?;
-        let Some(standing) = tables.standing(self.chain)? else {
+        let Some(Stored { mut standing, intent, .. }) = tables.standing(self.chain)? else {
             // A crash during the first open leaves them empty.
             if blocks.height() > Height::ZERO {
                 return Err(doubt("they are empty"));
@@ -193,16 +197,21 @@ impl Opening<'_> {
             let standing = tables.begin(self.chain)?;
             return Ok((tables, standing));
         };
-        let tip = &standing.state.tip;
-        if tip.height > blocks.height() {
-            let text =
-                format!("they are at block {}, the log ends at {}", tip.height, blocks.height());
-            self.blocks_lost = Some((
-                standing.state.epoch(self.chain),
-                format!("the block log lost blocks: {text}"),
-            ));
+        let reached = intent.as_ref().unwrap_or(&standing);
+        let (found, logged) = (reached.state.tip.height, blocks.height());
+        if found > logged {
+            let text = format!("they are at block {found}, the log ends at {logged}");
+            if self.is_proved(reached) {
+                let epoch = reached.state.epoch(self.chain);
+                let reason = format!("the block log lost blocks: {text}");
+                self.blocks_lost = Some(Loss { epoch, reason });
+            }
             return Err(doubt(&text));
         }
+        if let Some(next) = intent {
+            standing = complete(&tables, next, blocks)?;
+        }
+        let tip = &standing.state.tip;
         if tip.height > Height::ZERO {
             let position = tables.position(tip.height)?;
             let position = position.ok_or_else(|| doubt("their last block has no position"))?;
@@ -217,6 +226,18 @@ impl Opening<'_> {
             tables.verify(&standing)?;
         }
         Ok((tables, standing))
+    }
+
+    /// Whether a tip comes with its proof, so that its block was once in the log.
+    fn is_proved(&self, standing: &Standing) -> bool {
+        let tip = &standing.state.tip;
+        let names_tip = |certificate: &&CommitCertificate| {
+            (certificate.height, certificate.block) == (tip.height, tip.hash)
+        };
+        let proof = tip.certificate.as_ref().filter(names_tip);
+        proof.is_some_and(|certificate| {
+            certificate.verify(self.chain.id(), &standing.state.tip_masternodes).is_ok()
+        })
     }
 
     fn new_tables(&self) -> Result<(Tables, Standing), TablesError> {
@@ -263,9 +284,9 @@ impl Opening<'_> {
                 error => blocks.bad_record(height.0, error.to_string()),
             })?;
             let commit = BlockCommit { connected, certificate };
-            let votes_before = standing.votes_before;
+            let votes = standing.votes;
             tables
-                .apply(&mut standing, &commit, position, votes_before)
+                .apply(&mut standing, &commit, position, votes)
                 .map_err(|error| self.tables_error(error))?;
         }
         Ok(standing)
@@ -274,18 +295,18 @@ impl Opening<'_> {
     /// Opens the vote log, and finds out whether votes may be missing from it.
     fn open_votes(
         &mut self,
-        epoch: Epoch,
         standing: &Standing,
     ) -> Result<(VoteLog, Vec<Record>, Option<String>), StorageError> {
         let dir = votes_dir(self.dir);
+        let epoch = standing.state.epoch(self.chain);
         let open = || VoteLog::open(&dir, self.chain.id(), self.options.sync);
         let mut lost = self.blocks_lost.take();
         let opened = match open() {
             Err(error @ (StorageError::Damaged(_) | StorageError::BadRecord { .. })) => {
                 let aside = set_aside(&dir)?;
-                let text = format!("{error}; it was moved to {}", aside.display());
-                self.repairs.push(format!("began a new vote log: {text}"));
-                lost = later(lost, Some((epoch, text)));
+                let reason = format!("{error}; it was moved to {}", aside.display());
+                self.repairs.push(format!("began a new vote log: {reason}"));
+                lost = lost.or(Some(Loss { epoch, reason }));
                 open()?
             }
             opened => opened?,
@@ -297,35 +318,39 @@ impl Opening<'_> {
                 torn.file.display()
             ));
         }
-        let OpenedVotes { mut log, records, has_begun, lost: noted, .. } = opened;
-        if lost.is_none() {
-            let missing = self.missing_votes(&log, standing);
-            lost = missing.map(|text| (epoch, text));
+        let OpenedVotes { mut log, records, .. } = opened;
+        let missing = || self.missing_votes(&log, standing).map(|reason| Loss { epoch, reason });
+        let lost = lost.or_else(missing);
+        if lost.is_some() || !log.has_begun() {
+            log.begin(lost)?;
         }
-        if let Some((epoch, text)) = &lost {
-            log.begin(&Beginning { epoch: *epoch, lost: Some(text.clone()) })?;
-        } else if !has_begun {
-            log.begin(&Beginning { epoch, lost: None })?;
-        }
-        let in_force = later(lost, noted).filter(|(in_epoch, _)| *in_epoch >= epoch);
-        Ok((log, records, in_force.map(|(_, text)| text)))
+        let in_force = log.lost().filter(|loss| loss.epoch >= epoch);
+        let must_observe = in_force.map(|loss| loss.reason.clone());
+        Ok((log, records, must_observe))
     }
 
     /// Why votes are missing from a log that is whole in itself, if they are.
     fn missing_votes(&self, log: &VoteLog, standing: &Standing) -> Option<String> {
-        let next = log.next_sequence();
-        if next == 0 {
-            return Some(format!("the vote log {} is missing", votes_dir(self.dir).display()));
+        let dir = votes_dir(self.dir);
+        if !log.has_begun() {
+            return Some(format!("the vote log {} is missing", dir.display()));
         }
-        let next_at_close = self.marker.as_ref().map_or(0, |marker| marker.votes_next);
-        let next_expected = next_at_close.max(standing.votes_before);
-        if next < next_expected {
-            return Some(format!("the vote log ends before record {next}, it had {next_expected}"));
+        let VotesMark { log: number, next } = log.mark();
+        let closed = self.marker.as_ref();
+        for expected in [Some(standing.votes), closed.map(|marker| marker.votes)] {
+            let Some(expected) = expected.filter(|expected| expected.log != 0) else { continue };
+            if expected.log != number {
+                return Some(format!("the vote log {} is another one", dir.display()));
+            }
+            if next < expected.next {
+                let (dir, end) = (dir.display(), expected.next);
+                return Some(format!("the vote log {dir} ends before record {next}, not {end}"));
+            }
         }
-        let first = log.first_sequence();
-        let first_at_close = self.marker.as_ref().map_or(u64::MAX, |marker| marker.votes_first);
-        (first > first_at_close)
-            .then(|| format!("the vote log begins at record {first}, it began at {first_at_close}"))
+        let (first, first_closed) = (log.first_sequence(), closed?.votes_first);
+        (first > first_closed).then(|| {
+            format!("the vote log {} begins at record {first}, not {first_closed}", dir.display())
+        })
     }
 
     fn cache_bytes(&self) -> u64 {
@@ -357,9 +382,17 @@ impl UtxoView for TablesView<'_> {
     }
 }
 
-/// The loss that is in force longer.
-fn later(left: Option<(Epoch, String)>, right: Option<(Epoch, String)>) -> Option<(Epoch, String)> {
-    left.into_iter().chain(right).max_by_key(|(epoch, _)| *epoch)
+/// Completes the block that a crash cut short, from the log.
+fn complete(
+    tables: &Tables,
+    next: Standing,
+    blocks: &BlockReader,
+) -> Result<Standing, TablesError> {
+    let logged = blocks.iter_from(next.state.tip.height).map(|mut logged| logged.next());
+    let logged = logged.map_err(|error| doubt(&error.to_string()))?;
+    let logged = logged.ok_or_else(|| doubt("the block they were moving to is not in the log"))?;
+    let (position, decided) = logged.map_err(|error| doubt(&error.to_string()))?;
+    tables.complete(next, &decided.block, position)
 }
 
 fn doubt(cause: &str) -> TablesError {

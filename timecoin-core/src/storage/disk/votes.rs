@@ -1,15 +1,18 @@
 //! The vote log: what this node promised and must not contradict after a restart (PROTOCOL 6).
 //!
-//! Its first record says since when it is complete, so that a log which was lost and begun again
-//! can't be taken for one that never held anything.
+//! A record in it says which log it is and since when it is complete, so that a log which was
+//! lost and begun again, or replaced, can't be taken for the one it stands in for. Retiring
+//! repeats that record before it drops the segment that holds it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::engine::output::Record;
 use crate::storage::StorageError;
+use crate::storage::derived::VotesMark;
 use crate::storage::log::{LogOptions, NewRecord, OpenReport, RecordLog, RecordRef};
 use crate::types::chain::Epoch;
 use crate::types::encode::{decode, encode};
@@ -18,7 +21,10 @@ use crate::types::hash::ChainId;
 /// The vote log, open for writing.
 pub(super) struct VoteLog {
     log: RecordLog,
-    /// By number; those without a record are not listed.
+    dir: PathBuf,
+    /// None in a log that was just created, or never got further.
+    beginning: Option<Beginning>,
+    /// By number; those without a vote are not listed.
     segments: BTreeMap<u32, Segment>,
 }
 
@@ -33,20 +39,24 @@ struct Segment {
 pub(super) struct OpenedVotes {
     pub(super) log: VoteLog,
     pub(super) records: Vec<Record>,
-    /// Whether the log says since when it is complete; not if it was just created.
-    pub(super) has_begun: bool,
-    /// The loss of votes that is in force longest: its epoch and the reason.
-    pub(super) lost: Option<(Epoch, String)>,
     pub(super) report: OpenReport,
 }
 
-/// Since when the log is complete.
+/// Votes that may have been cast and are not in the log.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub(super) struct Beginning {
-    /// Votes cast before in this epoch, or in an earlier one, may be missing.
+pub(super) struct Loss {
+    /// They were cast in this epoch or an earlier one.
     pub(super) epoch: Epoch,
-    /// Why votes are missing; none where the chain began with the log.
-    pub(super) lost: Option<String>,
+    /// How it is known.
+    pub(super) reason: String,
+}
+
+/// Which log it is, and what is missing from it.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+struct Beginning {
+    /// A number drawn when it was begun.
+    log: u64,
+    lost: Option<Loss>,
 }
 
 impl VoteLog {
@@ -65,47 +75,70 @@ impl VoteLog {
         options.record_bytes_max = RECORD_BYTES_MAX;
         let mut segments = BTreeMap::new();
         let mut records = Vec::new();
-        let mut lost: Option<(Epoch, String)> = None;
+        let mut beginning = None;
         let visit = |found: RecordRef<'_>| -> Result<(), StorageError> {
             let bad = |reason: String| StorageError::BadRecord {
                 path: dir.to_path_buf(),
                 sequence: found.sequence,
                 reason,
             };
-            let bytes_max = RECORD_BYTES_MAX as usize;
-            let epoch = match found.kind {
+            match found.kind {
                 KIND_RECORD => {
-                    let record: Record = decode("vote record", found.payload, bytes_max)
+                    let record: Record = decode("vote record", found.payload, found.payload.len())
                         .map_err(|error| bad(error.to_string()))?;
-                    let epoch = record.epoch();
+                    note(&mut segments, found.position.segment, found.sequence, record.epoch());
                     records.push(record);
-                    epoch
                 }
                 KIND_BEGINNING => {
-                    let beginning: Beginning = decode("beginning", found.payload, bytes_max)
-                        .map_err(|error| bad(error.to_string()))?;
-                    let epoch = beginning.epoch;
-                    if lost.as_ref().is_none_or(|(known, _)| *known <= epoch) {
-                        lost = beginning.lost.map(|reason| (epoch, reason)).or(lost.take());
-                    }
-                    epoch
+                    let found = decode("beginning", found.payload, found.payload.len());
+                    beginning = Some(found.map_err(|error| bad(error.to_string()))?);
                 }
                 kind => return Err(bad(format!("it is of the unknown kind {kind}"))),
-            };
-            note(&mut segments, found.position.segment, found.sequence, epoch);
+            }
             Ok(())
         };
         let (log, report) = RecordLog::open_with(dir, options, visit)?;
-        let has_begun = report.next_sequence > 0;
-        Ok(OpenedVotes { log: VoteLog { log, segments }, records, has_begun, lost, report })
+        let dir = dir.to_path_buf();
+        Ok(OpenedVotes { log: VoteLog { log, dir, beginning, segments }, records, report })
     }
 
-    /// Records durably since when the log is complete.
+    /// Whether the log says which one it is; not if it was just created.
+    pub(super) fn has_begun(&self) -> bool {
+        self.beginning.is_some()
+    }
+
+    /// What is missing from the log, as far as it was noted.
+    pub(super) fn lost(&self) -> Option<&Loss> {
+        self.beginning.as_ref()?.lost.as_ref()
+    }
+
+    /// How far the log is.
+    pub(super) fn mark(&self) -> VotesMark {
+        let log = self.beginning.as_ref().map_or(0, |beginning| beginning.log);
+        VotesMark { log, next: self.log.next_sequence() }
+    }
+
+    /// Records durably which log it is, or a loss on top of those that were noted.
     ///
     /// # Errors
     /// As [`RecordLog::append`] and [`RecordLog::sync`].
-    pub(super) fn begin(&mut self, beginning: &Beginning) -> Result<(), StorageError> {
-        self.append_all(KIND_BEGINNING, &[encode(beginning)], &[beginning.epoch])
+    pub(super) fn begin(&mut self, lost: Option<Loss>) -> Result<(), StorageError> {
+        let log = match &self.beginning {
+            Some(beginning) => beginning.log,
+            None => getrandom::u64()
+                .map_err(|error| io::Error::other(error.to_string()))
+                .map_err(StorageError::io("draw a number for", &self.dir))?,
+        };
+        let known = self.beginning.take().and_then(|beginning| beginning.lost);
+        let lost = known.into_iter().chain(lost).max_by_key(|loss| loss.epoch);
+        self.write_beginning(Beginning { log, lost })
+    }
+
+    fn write_beginning(&mut self, beginning: Beginning) -> Result<(), StorageError> {
+        let payload = encode(&beginning);
+        self.log.append(&[NewRecord { kind: KIND_BEGINNING, payload: &payload }])?;
+        self.beginning = Some(beginning);
+        self.log.sync()
     }
 
     /// Appends records, with one flush.
@@ -114,21 +147,12 @@ impl VoteLog {
     /// As [`RecordLog::append`] and [`RecordLog::sync`].
     pub(super) fn append(&mut self, records: &[Record]) -> Result<(), StorageError> {
         let payloads: Vec<Vec<u8>> = records.iter().map(encode).collect();
-        let epochs: Vec<Epoch> = records.iter().map(Record::epoch).collect();
-        self.append_all(KIND_RECORD, &payloads, &epochs)
-    }
-
-    fn append_all(
-        &mut self,
-        kind: u8,
-        payloads: &[Vec<u8>],
-        epochs: &[Epoch],
-    ) -> Result<(), StorageError> {
-        let batch: Vec<_> = payloads.iter().map(|payload| NewRecord { kind, payload }).collect();
+        let new = |payload| NewRecord { kind: KIND_RECORD, payload };
+        let batch: Vec<_> = payloads.iter().map(|payload| new(payload)).collect();
         let first = self.log.next_sequence();
         let positions = self.log.append(&batch)?;
-        for ((sequence, position), &epoch) in (first..).zip(positions).zip(epochs) {
-            note(&mut self.segments, position.segment, sequence, epoch);
+        for ((sequence, position), record) in (first..).zip(positions).zip(records) {
+            note(&mut self.segments, position.segment, sequence, record.epoch());
         }
         self.log.sync()
     }
@@ -143,16 +167,18 @@ impl VoteLog {
         if self.segments.last_key_value().is_some_and(|(_, last)| is_old(last)) {
             self.log.rotate()?;
         }
-        let kept = self.segments.iter().find(|(_, segment)| segment.epoch_max >= epoch);
-        let keep_from = kept.map_or(self.log.next_sequence(), |(_, kept)| kept.first_sequence);
+        let kept = self.segments.values().find(|segment| segment.epoch_max >= epoch);
+        let keep_from = kept.map_or(self.log.next_sequence(), |kept| kept.first_sequence);
+        if keep_from == self.log.first_sequence() {
+            return Ok(());
+        }
+        if let Some(Beginning { log, lost }) = self.beginning.clone() {
+            let lost = lost.filter(|loss| loss.epoch >= epoch);
+            self.write_beginning(Beginning { log, lost })?;
+        }
         self.segments.retain(|_, segment| segment.first_sequence >= keep_from);
         self.log.truncate_before(keep_from)?;
         Ok(())
-    }
-
-    /// Sequence of the next record.
-    pub(super) fn next_sequence(&self) -> u64 {
-        self.log.next_sequence()
     }
 
     /// Sequence of the oldest record that is kept.
