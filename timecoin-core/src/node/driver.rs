@@ -147,7 +147,7 @@ impl Driver {
                     self.batch.block(block);
                 }
                 Output::Serve(to, request) => self.batch.action(Action::Serve(to, request)),
-                Output::Send(to, message) => self.batch.action(Action::Send(to, message)),
+                Output::Send(to, message) => self.batch.action(Action::Send(to, Box::new(message))),
                 Output::Submitted { ticket, answer } => {
                     if let Some(reply) = self.replies.remove(&ticket) {
                         self.batch.action(Action::Answer(reply, answer));

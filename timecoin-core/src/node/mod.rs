@@ -2,7 +2,7 @@
 //! counts and tells for them.
 //!
 //! This module owns threads, clocks and the order in which the engine's outputs are performed
-//! (ARCHITECTURE.md, the driver). It decides nothing: the engine does, and the store keeps.
+//! (`docs/DESIGN.md`, the driver). It decides nothing: the engine does, and the store keeps.
 //! Every call blocks its own thread only, with the standard library's means, so that it works on
 //! any thread, also on one of the host's async runtime.
 

@@ -68,11 +68,20 @@ pub(super) fn serve(shared: &Arc<Shared>, from: PeerId, request: message::Reques
     }
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = answer(&shared, from, &request) {
+        let serving = Serving(&shared);
+        if let Err(error) = answer(serving.0, from, &request) {
             tracing::warn!(%error, "a peer's question could not be answered");
         }
-        shared.n_serving.fetch_sub(1, Ordering::SeqCst);
     });
+}
+
+/// Counts itself out, also where the store panics.
+struct Serving<'a>(&'a Shared);
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        self.0.n_serving.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 fn answer(shared: &Shared, from: PeerId, request: &message::Request) -> Result<(), StorageError> {

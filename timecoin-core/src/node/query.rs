@@ -6,7 +6,7 @@ use super::Node;
 use super::error::NodeError;
 use super::published::{OutpointState, Spending};
 use crate::engine::output::TransactionStatus;
-use crate::ledger::state::Tip;
+use crate::ledger::state::{Tip, genesis_utxos};
 use crate::ledger::view::{Lookup, Origin, Utxo, outputs_of};
 use crate::types::address::Address;
 use crate::types::amount::Amount;
@@ -186,13 +186,11 @@ impl Node {
             .iter()
             .map(|(at, utxo)| confirmed_info(*at, utxo, shared.published.spending(at)))
             .collect();
-        for (at, output) in finals {
-            // It may have been confirmed, and even spent, between the two looks.
-            let place = page.binary_search_by(|info| info.outpoint.cmp(&at));
-            if let Err(place) = place
-                && shared.published.final_output(&at).is_some()
-            {
-                page.insert(place, final_info(at, output, shared.published.spending(&at)));
+        for (at, _) in finals {
+            if let Err(place) = page.binary_search_by(|info| info.outpoint.cmp(&at)) {
+                // It may have been confirmed, and even spent, between the two looks.
+                let info = self.utxo(&at)?.filter(|info| info.state != OutpointState::Confirmed);
+                info.into_iter().for_each(|info| page.insert(place, info));
             }
         }
         page.truncate(limit);
@@ -252,12 +250,17 @@ impl Node {
 
     /// What a spent output was, from the transaction that made it.
     fn spent_info(&self, outpoint: &OutPoint) -> Result<Option<UtxoInfo>, NodeError> {
-        let Some((height, transaction)) = self.shared().storage.transaction(&outpoint.txid)? else {
-            return Ok(None);
+        let shared = self.shared();
+        let made = match shared.storage.transaction(&outpoint.txid)? {
+            Some((height, transaction)) => {
+                let mut outputs = outputs_of(&transaction, height);
+                outputs.find(|(vout, _)| *vout == outpoint.vout).map(|(_, utxo)| utxo)
+            }
+            None => genesis_utxos(&shared.chain)
+                .find(|(genesis, _)| genesis == outpoint)
+                .map(|(_, utxo)| utxo),
         };
-        let mut outputs = outputs_of(&transaction, height);
-        let made = outputs.find(|(vout, _)| *vout == outpoint.vout);
-        Ok(made.map(|(_, utxo)| UtxoInfo {
+        Ok(made.map(|utxo| UtxoInfo {
             state: OutpointState::Confirmed,
             ..confirmed_info(*outpoint, &utxo, None)
         }))

@@ -48,7 +48,7 @@ pub(super) struct Shared {
 
 /// What is done once everything before it is on disk, in order.
 pub(super) enum Action {
-    Send(To, Message),
+    Send(To, Box<Message>),
     Serve(PeerId, Request),
     Answer(Reply, Submission),
     Notify(Event),
@@ -59,7 +59,7 @@ impl Shared {
         match action {
             Action::Send(to, message) => {
                 self.metrics.messages_sent.add(1);
-                self.peers.send(to, message);
+                self.peers.send(to, *message);
             }
             Action::Serve(to, request) => serve(self, to, request),
             Action::Answer(reply, answer) => {

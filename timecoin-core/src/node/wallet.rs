@@ -14,12 +14,14 @@ use super::Node;
 use super::code::ErrorCode;
 use super::error::NodeError;
 use super::query::Balance;
+use crate::engine::output::{Rejection, TransactionStatus};
 use crate::ledger::transaction::TransactionError;
 use crate::types::address::Address;
 use crate::types::amount::Amount;
 use crate::types::hash::Txid;
 use crate::types::keys::{KeyPair, PublicKey, SecretKey};
 use crate::types::transaction::{OutPoint, Transaction, TxOutput};
+use crate::types::vote::RejectReason;
 
 /// Keys, and the coins that they own on the chain of one node. Cheap to clone; all clones are
 /// the same wallet, and many threads may pay from it at once: no two ever pick the same coin.
@@ -204,8 +206,8 @@ impl Wallet {
         let outputs = self.outputs(payments)?;
         let reservation = self.reserve(&outputs)?;
         let (outputs, fee, has_change) = self.complete(outputs, reservation.coins());
-        let change_vout = (outputs.len() - 1) as u32;
-        let change_value = outputs[outputs.len() - 1].value;
+        let change = (0u32..).zip(&outputs).last().filter(|_| has_change);
+        let change = change.map(|(vout, output)| (vout, output.value));
         let keys = self.read_keys();
         let public_keys: Vec<(OutPoint, PublicKey)> = reservation
             .coins()
@@ -215,10 +217,9 @@ impl Wallet {
         let mut transaction = Transaction::transfer(&public_keys, outputs);
         let txid = transaction.txid();
         keys::sign(&mut transaction, self.0.node.chain().id(), &txid, &keys)?;
-        let change = has_change.then(|| Coin {
-            outpoint: OutPoint::new(txid, change_vout),
-            value: change_value,
-            key: 0,
+        let change = change.map(|(vout, value)| {
+            let outpoint = OutPoint::new(txid, vout);
+            Coin { outpoint, value, key: 0 }
         });
         let transaction = Arc::new(transaction);
         Ok(Draft { node: self.0.node.clone(), reservation, transaction, fee, change })
@@ -334,7 +335,13 @@ impl Draft {
     /// As [`Node::submit_transaction`].
     pub fn submit(self) -> Result<Payment, NodeError> {
         let Draft { node, reservation, transaction, fee, change } = self;
-        match node.submit_transaction(Arc::clone(&transaction)) {
+        let submitted = match is_known(&node, &transaction) {
+            // Another wallet with the same key made the very same payment of the same coins.
+            Ok(Some(conflict)) => Err(conflict.into()),
+            Ok(None) => node.submit_transaction(Arc::clone(&transaction)),
+            Err(error) => Err(error),
+        };
+        match submitted {
             Ok(txid) => {
                 reservation.spend(&node, txid, change);
                 Ok(Payment { txid, fee, transaction })
@@ -364,6 +371,19 @@ impl std::fmt::Debug for Draft {
         draft.field("transaction", &self.transaction).field("fee", &self.fee);
         draft.finish_non_exhaustive()
     }
+}
+
+/// What a payment conflicts with where the node knew it before it was made here.
+fn is_known(node: &Node, transaction: &Transaction) -> Result<Option<Rejection>, NodeError> {
+    let by = transaction.txid();
+    let reason = match node.transaction_status(&by)? {
+        None | Some(TransactionStatus::Rejected(_)) => return Ok(None),
+        Some(TransactionStatus::Confirmed(_)) => RejectReason::ConflictsWithConfirmed,
+        Some(TransactionStatus::Finalized) => RejectReason::ConflictsWithFinal,
+        Some(_) => RejectReason::ConflictsWithApproved,
+    };
+    let outpoint = transaction.inputs[0].previous_output;
+    Ok(Some(Rejection::Conflict { outpoint, by, reason }))
 }
 
 /// Whether an error says that coins of a payment are not there any more.
