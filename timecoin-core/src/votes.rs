@@ -69,7 +69,7 @@ impl VoteTally {
     }
 
     /// How many masternodes voted.
-    pub fn len(&self) -> usize {
+    pub fn n_voters(&self) -> usize {
         self.votes.len()
     }
 

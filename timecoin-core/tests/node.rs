@@ -1,5 +1,7 @@
 //! Whole nodes, as a host sees them.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};

@@ -8,6 +8,8 @@
 //! TIMECOIN_WRITE_VECTORS=1 cargo test -p timecoin-core --test vectors
 //! ```
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, and so may its helpers")]
+
 use std::path::PathBuf;
 
 use serde_json::{Value, json};

@@ -90,7 +90,7 @@ impl BallotBox {
     }
 
     /// How many ballots are kept.
-    pub fn len(&self) -> usize {
+    pub fn n_ballots(&self) -> usize {
         self.by_voter.values().map(BTreeMap::len).sum()
     }
 }

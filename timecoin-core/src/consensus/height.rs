@@ -335,18 +335,18 @@ impl Consensus {
             return Some(step);
         }
         self.own?;
-        if self.timer().is_some_and(|timer| timer <= now) {
-            if let Some(step) = self.take(Input::Timeout(self.state.round), now) {
-                return Some(step);
-            }
+        if self.timer().is_some_and(|timer| timer <= now)
+            && let Some(step) = self.take(Input::Timeout(self.state.round), now)
+        {
+            return Some(step);
         }
         if let Some(step) = self.lowest_ahead().and_then(|r| self.take(Input::Ahead(r), now)) {
             return Some(step);
         }
-        if let Some((round, block)) = self.offered.take() {
-            if let Some(step) = self.take(Input::Proposal(round, block), now) {
-                return Some(step);
-            }
+        if let Some((round, block)) = self.offered.take()
+            && let Some(step) = self.take(Input::Proposal(round, block), now)
+        {
+            return Some(step);
         }
         if let Position::Accepted(block) = self.state.position {
             let quorum = self.set.quorum();

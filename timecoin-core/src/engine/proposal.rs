@@ -12,6 +12,7 @@ use crate::ledger::view::UtxoView;
 use crate::types::chain::Timestamp;
 use crate::types::hash::Txid;
 use crate::types::map::HashMap;
+use crate::types::masternode_set::MasternodeIndex;
 use crate::types::message::Message;
 use crate::types::transaction::OutPoint;
 use crate::types::verified::VerifiedTransaction;
@@ -75,7 +76,7 @@ impl Engine {
         let hash = proposal.block.hash();
         let Some(connected) = self.connect(&proposal.block, utxos)? else { return Ok(()) };
         let is_fresh = proposal.justification.prepared.is_none();
-        if is_fresh && !self.accepts_fresh(&proposal.block, now, utxos)? {
+        if is_fresh && !self.accepts_fresh(&proposal.block, proposal.ballot.voter, now, utxos)? {
             return Ok(());
         }
         self.consensus.add_block(proposal.block, Some(connected));
@@ -115,16 +116,19 @@ impl Engine {
         }
     }
 
-    /// What a fresh proposal must pass beside validity: the clock, no conflict with what this
+    /// What a fresh proposal must pass beside validity: its proposer's name and clock, no conflict with what this
     /// masternode committed to (F5b), and at the end of an epoch everything that it committed
     /// to. Where it does not, the others are shown why.
     fn accepts_fresh(
         &mut self,
         block: &VerifiedBlock,
+        proposer: MasternodeIndex,
         now: Timestamp,
         utxos: &dyn UtxoView,
     ) -> Result<bool, Halt> {
-        if check_clock(&self.chain, block.header().timestamp, now).is_err() {
+        let proposer = self.finality.set().get(proposer).map(|member| member.consensus_key);
+        let is_own = proposer == Some(block.header().proposer);
+        if !is_own || check_clock(&self.chain, block.header().timestamp, now).is_err() {
             return Ok(false);
         }
         let mut reasons = self.commits_against(block.transactions());

@@ -165,11 +165,10 @@ impl Engine {
         if self.guard.note_ballot(&ballot.ballot).is_err() {
             return;
         }
+        let block = block.and_then(|block| verify_block(block, &self.chain, &|_| None).ok());
         if let Some(block) = block {
-            if let Ok(block) = verify_block(block, &self.chain, &|_| None) {
-                self.recorded.blocks.insert(block.hash());
-                self.consensus.add_block(block, None);
-            }
+            self.recorded.blocks.insert(block.hash());
+            self.consensus.add_block(block, None);
         }
         if let Some(prepared) = prepared {
             self.recorded.prepared = Some(prepared.prepared());

@@ -24,11 +24,6 @@ impl Inventories {
         is_news
     }
 
-    /// How many masternodes sent theirs.
-    pub fn len(&self) -> usize {
-        self.by_voter.len()
-    }
-
     /// How many of them name nothing but what `is_here`.
     pub fn n_complete(&self, is_here: impl Fn(&Txid) -> bool) -> usize {
         self.by_voter.values().filter(|inventory| inventory.txids.iter().all(&is_here)).count()

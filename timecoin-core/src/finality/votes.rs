@@ -87,7 +87,7 @@ impl TxVotes {
 
     /// Whether somebody rejected it.
     pub fn is_split(&self) -> bool {
-        self.rejects.len() > 0
+        self.rejects.n_voters() > 0
     }
 
     /// Whether a quorum rejected it.
@@ -213,7 +213,7 @@ impl Finality {
                 votes.is_rejected = true;
                 milestones.push(Milestone::RejectedByQuorum(txid));
             }
-            (VoteKind::Reject, Counted::New) if votes.rejects.len() == 1 => {
+            (VoteKind::Reject, Counted::New) if votes.rejects.n_voters() == 1 => {
                 milestones.push(Milestone::Split(txid));
             }
             _ => {}

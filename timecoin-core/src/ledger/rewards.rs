@@ -102,7 +102,8 @@ mod tests {
     #[test]
     fn who_sealed_the_parent_is_paid_evenly_and_the_proposer_gets_the_rest() {
         let proposer = payout(99);
-        let table: [(&str, u64, &[u16], Vec<(u64, Address)>); 6] = [
+        type Row = (&'static str, u64, &'static [u16], Vec<(u64, Address)>);
+        let table: [Row; 6] = [
             ("even", 90, &[0, 2, 3], vec![(30, payout(0)), (30, payout(2)), (30, payout(3))]),
             (
                 "remainder",

@@ -119,7 +119,8 @@ fn a_stated_chain_id_must_be_the_hash() {
 
 #[test]
 fn json_that_is_no_genesis_is_refused() {
-    let table: [(&str, fn(&mut Value), &str); 8] = [
+    type Row = (&'static str, fn(&mut Value), &'static str);
+    let table: [Row; 8] = [
         ("unknown field", |json| json["extra"] = json!(1), "unknown field `extra`"),
         ("unknown parameter", |json| json["params"]["fee"] = json!(1), "unknown field `fee`"),
         ("missing", |json| drop(json.as_object_mut().unwrap().remove("params")), "`params`"),

@@ -261,8 +261,9 @@ impl Cluster {
             if self.wires.is_empty() {
                 return;
             }
-            let n = self.wires.len() as u64;
-            let at = if self.is_shuffled { (self.random() % n) as usize } else { 0 };
+            let n = self.wires.len();
+            let random = usize::try_from(self.random()).unwrap_or(0);
+            let at = if self.is_shuffled { random % n } else { 0 };
             let (from, to, bytes) = self.wires.remove(at).unwrap();
             self.deliver(from, to, &bytes);
         }

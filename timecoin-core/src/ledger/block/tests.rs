@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::ledger::commitment::UtxoSetHash;
 use crate::ledger::rewards::block_reward;
-use crate::ledger::testkit::{COIN, COINS, FEE, MapView, TestChain};
+use crate::ledger::testkit::{COIN, COINS, FEE, MapView, TestChain, masternode_keys};
 use crate::ledger::view::{Lookup, Origin, Utxo};
 use crate::types::chain::Epoch;
 use crate::types::hash::Txid;
@@ -189,6 +189,35 @@ fn another_quorum_of_seals_proves_the_parent_too_and_is_paid() {
     let set = &kit.state.tip_masternodes;
     let expected = [1, 2, 3].map(|index| set.get(index).unwrap().payout);
     assert_eq!(paid[..3], expected);
+}
+
+#[test]
+fn the_first_block_of_an_epoch_is_judged_by_who_decided_the_last() {
+    let mut kit = TestChain::with(4, |genesis| genesis.params.epoch_blocks = 2);
+    let newcomer = masternode_keys(9);
+    kit.extend(vec![kit.registration(&newcomer, 0)]);
+    let connected = kit.build(Vec::new()).unwrap();
+    let hash = connected.block.hash();
+    let (ours, theirs) = (kit.certify_by(hash, [0, 1, 2]), kit.certify_by(hash, [1, 2, 3]));
+    let old_set = kit.state.masternodes.clone();
+    let mut other = kit.clone();
+    kit.decide(connected.clone(), ours);
+    other.decide(connected, theirs);
+    assert_eq!((kit.state.masternodes.len(), kit.state.masternodes.quorum()), (5, 4));
+    let block = other.build(Vec::new()).unwrap();
+    let received = receive(&kit, Block::clone(block.block.block())).unwrap();
+    let paid: Vec<_> =
+        received.block.block().transactions[0].outputs.iter().map(|o| o.address).collect();
+    let expected = [1, 2, 3].map(|index| old_set.get(index).unwrap().payout);
+    assert_eq!(paid[..3], expected);
+}
+
+#[test]
+fn a_coinbase_that_spends_is_refused_before_any_state_is_asked() {
+    let (kit, block) = next_block();
+    let spending = with_coinbase(block, |tx| tx.inputs = kit.simple(3).inputs);
+    let answer = verify_block(Arc::new(spending), &kit.chain, &unknown);
+    assert_eq!(answer.map(|_| ()), Err(BlockError::WrongCoinbase));
 }
 
 #[test]

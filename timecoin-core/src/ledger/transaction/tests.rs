@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::ledger::testkit::{COIN, FEE, MapView, TestChain, masternode_keys};
+use crate::ledger::view::Overlay;
 use crate::types::ballot::{Ballot, Choice, SignedBallot};
 use crate::types::chain::Round;
 use crate::types::encode::encode;
@@ -349,6 +350,13 @@ fn collateral() -> Vec<Row> {
     let locked = TransactionError::CollateralLocked { outpoint };
     let mut rows = Vec::new();
 
+    // As it is checked while the registration is final and in no block.
+    let mut overlay = Overlay::new(&kit.view);
+    overlay.create(registration.txid(), &registration, kit.state.next_height());
+    let verified = kit.verify(spending.clone()).unwrap();
+    let unconfirmed = check_spend(&verified, &kit.context(), &overlay);
+    assert_eq!(unconfirmed, Err(SpendError::Invalid(locked.clone())));
+
     let together =
         kit.build(vec![registration.clone(), spending.clone()]).map_err(|error| match error {
             crate::ledger::block::BlockError::Transaction { index: 2, error } => error,
@@ -454,6 +462,11 @@ fn evidence() -> Vec<Row> {
             bad(EvidenceError::NotSigned),
         ),
         row(
+            "votes of another masternode",
+            contradiction(accusing(&kit, 1, votes(&kit, 2, [approve, reject]))),
+            bad(EvidenceError::NotSigned),
+        ),
+        row(
             "of another set",
             contradiction(of_set(guilty.clone(), SetHash::ZERO)),
             bad(EvidenceError::OtherSet { found: SetHash::ZERO }),
@@ -473,7 +486,28 @@ fn evidence() -> Vec<Row> {
     let again = accusing(&kit, 1, ballots(&kit, 1, [1, 3]));
     kit.extend(vec![guilty]);
     rows.push(row("again", kit.check(again), TransactionError::StaleEvidence));
+    rows.push(row("after its return", convicted_twice(), TransactionError::StaleEvidence));
     rows
+}
+
+/// The evidence that removed a masternode, shown once more when it has come back and the set is
+/// the same again.
+fn convicted_twice() -> Result<Spend, TransactionError> {
+    let mut kit = TestChain::with(4, |genesis| genesis.params.epoch_blocks = 2);
+    let returning = masternode_keys(9);
+    kit.add_keys(&returning);
+    kit.extend(vec![kit.registration(&returning, 0)]);
+    kit.extend_until(3);
+    let set_hash = kit.state.masternodes.hash();
+    let voter = kit.state.masternodes.index_of(&returning.public()).unwrap();
+    let guilty = accusing(&kit, voter, ballots(&kit, voter, [1, 2]));
+    kit.extend(vec![guilty.clone()]);
+    kit.extend_until(5);
+    assert_eq!(kit.state.masternodes.len(), 4);
+    kit.extend(vec![kit.registration(&returning, 1)]);
+    kit.extend_until(7);
+    assert_eq!(kit.state.masternodes.hash(), set_hash);
+    kit.check(guilty)
 }
 
 /// The position of a variant; a new one does not compile until it has a number and a row.
@@ -526,6 +560,13 @@ fn every_broken_rule_is_named() {
         assert_eq!(found, Err(expected), "{desc}");
     }
     assert_eq!(provoked, [true; 24]);
+}
+
+#[test]
+fn an_output_at_the_dust_limit_is_accepted() {
+    let kit = kit();
+    let dust_limit = kit.chain.params().dust_limit.units();
+    assert!(kit.check(with_outputs(&kit, &[dust_limit])).is_ok());
 }
 
 #[test]

@@ -65,7 +65,8 @@ fn a_round_change_carries_the_certificate_of_its_claim() {
         Some(certificate)
     };
     let other_subject = Err(CertificateError::OtherSubject);
-    let table: [(&str, Choice, Option<PreparedCertificate>, Result<(), CertificateError>); 12] = [
+    type Row = (&'static str, Choice, Option<PreparedCertificate>, Result<(), CertificateError>);
+    let table: [Row; 12] = [
         ("nothing prepared", Choice::RoundChange(None), None, Ok(())),
         ("prepared before", claim(1), Some(kit.prepared(1)), Ok(())),
         ("prepared in round 0", claim(0), Some(kit.prepared(0)), Ok(())),
@@ -133,9 +134,7 @@ fn an_inventory_ascends_and_is_signed() {
     assert!(!changed(&|i| i.set_hash = SetHash::ZERO));
     assert!(!changed(&|i| i.voter = 2));
     assert!(!changed(&|i| i.voter = 4));
-    assert!(!changed(&|i| {
-        i.txids.pop();
-    }));
+    assert!(!changed(&|i| i.txids.truncate(1)));
     assert!(!changed(&|i| i.txids.push(txid(3))));
     let many = |n: usize| {
         let numbered = |i: usize| {

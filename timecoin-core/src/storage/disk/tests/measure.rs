@@ -2,8 +2,6 @@
 //! `cargo test --release -p timecoin-core --lib measure -- --ignored --nocapture --test-threads 1`.
 //! `MEASURE_DIR` names the disk to measure.
 
-#![expect(clippy::print_stdout, reason = "the figures are what this is for")]
-
 use std::fs::File;
 use std::io::Write;
 use std::time::{Duration, Instant};
