@@ -1,0 +1,1850 @@
+/* TimeCoin: a node in your process. Made from timecoin-ffi/src by tests/header.rs: do not edit.
+ *
+ * Functions return TC_OK or a TC_ERROR_ number; tc_error_message has the sentence to it. Their
+ * arguments are the handle, then inputs, then outputs, whose names end in _out. Outputs are
+ * written on success only; sizes that a buffer should have are told in any case.
+ *
+ * Handles are numbers that are checked at every use. A handle that was freed, is of another kind
+ * or was never given out is TC_ERROR_INVALID_HANDLE, and so is freeing twice. Freeing what another
+ * thread uses is fine: it takes effect when that use ends. 0 is no handle. Every handle that a
+ * function gives is owned by the caller, who frees it with the function named at its type.
+ *
+ * Pointers are borrowed for the call, unless their function says otherwise. No pointer may be
+ * null unless its function says so; null for no elements is fine. Texts that go in are UTF-8 and
+ * end with a NUL. Structs with a struct_size are set up by TC_INIT or by setting it: a library
+ * that knows more fields than the caller writes only those that the caller has.
+ *
+ * Every function may be called on any thread at any time, except from the callbacks that it is
+ * given. After a fork, functions in the child return TC_ERROR_FORKED_PROCESS and touch nothing.
+ * Amounts are units in 64 bits without a sign, TC_UNITS_PER_TIME to the TIME; times and timeouts
+ * are milliseconds; heights count from 0, the genesis.
+ */
+#ifndef TIMECOIN_H
+#define TIMECOIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** Sets up a struct that has a struct_size: tc_tip_t tip = TC_INIT(tc_tip_t); in C++ set it. */
+#define TC_INIT(type) {.struct_size = sizeof(type)}
+
+/**
+ * The version of this interface. It grows when a program that was compiled with an older header
+ * must be compiled anew; functions and fields that are added don't change it.
+ */
+#define TC_ABI_VERSION 0u
+
+/** Units in one TIME: amounts are counted in units, in 64 bits without a sign. */
+#define TC_UNITS_PER_TIME UINT64_C(100000000)
+
+/** A timeout that never ends. */
+#define TC_FOREVER UINT64_MAX
+
+/** Room for the longest text of an address, with its NUL. */
+#define TC_ADDRESS_TEXT_BYTES ((size_t)64)
+
+/** Room for the text of 32 bytes in hexadecimal digits, with its NUL. */
+#define TC_HEX_TEXT_BYTES ((size_t)65)
+
+/** Room for the text "txid:vout", with its NUL. */
+#define TC_OUTPOINT_TEXT_BYTES ((size_t)76)
+
+/** Room for the longest text of an amount, with its NUL. */
+#define TC_AMOUNT_TEXT_BYTES ((size_t)40)
+
+/** An output in one page of tc_node_utxos_of at most. */
+#define TC_UTXOS_PAGE_MAX ((size_t)10000)
+
+/** Coins with a value. */
+#define TC_NETWORK_MAINNET 1
+
+/** Coins without a value, many machines. */
+#define TC_NETWORK_TESTNET 2
+
+/** A chain of one's own, for tests. */
+#define TC_NETWORK_REGTEST 3
+
+/** Blocks when their interval has passed, also empty ones. */
+#define TC_BLOCK_PRODUCTION_INTERVAL 1
+
+/** Blocks when they are asked for or the protocol needs one, never because time has passed. */
+#define TC_BLOCK_PRODUCTION_ON_DEMAND 2
+
+/** The caller can do something about it. */
+#define TC_CATEGORY_REQUEST 1
+
+/** It came from another node, or from whoever handed over a proof. */
+#define TC_CATEGORY_PEER 2
+
+/** The operator can do something about it: disk, directory, permissions. */
+#define TC_CATEGORY_STORAGE 3
+
+/** A bug, or the node was stopped by an earlier failure. */
+#define TC_CATEGORY_INTERNAL 4
+
+/** Opened and not started: reads answer. */
+#define TC_NODE_STATE_NEW 0
+
+/** Taking part. */
+#define TC_NODE_STATE_RUNNING 1
+
+/** Finishing what was begun; nothing new is taken. */
+#define TC_NODE_STATE_CLOSING 2
+
+/** Everything is on disk and let go of. */
+#define TC_NODE_STATE_CLOSED 3
+
+/** Stopped writing after a failure: reads answer, writes refuse and say why. */
+#define TC_NODE_STATE_POISONED 4
+
+/** Known, and neither approved nor rejected; it may wait for an input. */
+#define TC_TRANSACTION_PENDING 1
+
+/** This masternode has recorded its Approve. */
+#define TC_TRANSACTION_APPROVED 2
+
+/** A quorum approved it. */
+#define TC_TRANSACTION_CERTIFIED 3
+
+/** A quorum committed to it: irreversible. */
+#define TC_TRANSACTION_FINALIZED 4
+
+/** It is in a decided block: irreversible and permanent. */
+#define TC_TRANSACTION_CONFIRMED 5
+
+/** It will not be confirmed as things stand. */
+#define TC_TRANSACTION_REJECTED 6
+
+/** Masternodes are split between it and another; the next block decides. */
+#define TC_TRANSACTION_CONTESTED 7
+
+/** Moves money. */
+#define TC_TX_KIND_TRANSFER 0
+
+/** Pays the reward of a block. */
+#define TC_TX_KIND_COINBASE 1
+
+/** Adds a masternode. */
+#define TC_TX_KIND_REGISTER_MASTERNODE 2
+
+/** Takes a masternode out of the set. */
+#define TC_TX_KIND_DEREGISTER_MASTERNODE 3
+
+/** Proves that a masternode contradicted itself. */
+#define TC_TX_KIND_EVIDENCE 4
+
+/** Nothing spends it. */
+#define TC_OUTPOINT_UNSPENT 0
+
+/** An approved transaction spends it: no other can. */
+#define TC_OUTPOINT_LOCKED 1
+
+/** A transaction that is not approved yet spends it. */
+#define TC_OUTPOINT_SPENT_PENDING 2
+
+/** A final transaction spends it. */
+#define TC_OUTPOINT_SPENT_FINALIZED 3
+
+/** A transaction in a decided block spends it. */
+#define TC_OUTPOINT_CONFIRMED 4
+
+/** From a transfer or the genesis. */
+#define TC_ORIGIN_TRANSFER 0
+
+/** The reward of a block: it matures. */
+#define TC_ORIGIN_COINBASE 1
+
+/** Locked by the registration of a masternode. */
+#define TC_ORIGIN_COLLATERAL 2
+
+/** A transaction got further: txid, transaction_status, height if confirmed, code if rejected. */
+#define TC_EVENT_TRANSACTION_STATUS 1
+
+/** A block is decided and on disk: height, block_hash; tc_event_block has the block. */
+#define TC_EVENT_BLOCK_CONFIRMED 2
+
+/** A round ended without a decision: height, round (the one that is entered). */
+#define TC_EVENT_ROUND_CHANGED 3
+
+/** The masternodes that decide changed: epoch. */
+#define TC_EVENT_EPOCH_BEGAN 4
+
+/** A masternode contradicted itself. */
+#define TC_EVENT_EVIDENCE_FOUND 5
+
+/** The sign guard refused to sign; the text says what. */
+#define TC_EVENT_SIGNATURE_REFUSED 6
+
+/** Two certified blocks at one height: height, block_hash (one of them). */
+#define TC_EVENT_SAFETY_VIOLATION 7
+
+/** Something was mended when the store was opened; the text says what. */
+#define TC_EVENT_REPAIRED 8
+
+/** The node signs nothing until the next epoch; the text says why. */
+#define TC_EVENT_OBSERVING 9
+
+/** The node stopped writing, reads go on; the text says why. */
+#define TC_EVENT_POISONED 10
+
+/** This subscriber was slow and lost events: missed. */
+#define TC_EVENT_OVERFLOW 11
+
+/** The node is closed: the last event. */
+#define TC_EVENT_CLOSED 12
+
+/** An event that this version of the interface has no number for; its name tells more. */
+#define TC_EVENT_OTHER 255
+
+/** What a function returns: TC_OK, or the TC_ERROR_ number of why it failed. */
+typedef int32_t tc_status_t;
+
+/** Bytes or a text of any length. Owned: free with tc_bytes_free. */
+typedef struct {
+    /** 0 for none. */
+    uint64_t id;
+} tc_bytes_t;
+
+/** Who may spend an output: the hash of a public key. The text form names the network too. */
+typedef struct {
+    /** The hash. */
+    uint8_t bytes[20];
+} tc_address_t;
+
+/** An Ed25519 public key. */
+typedef struct {
+    /** As RFC 8032 encodes it. */
+    uint8_t bytes[32];
+} tc_public_key_t;
+
+/** The id of a transaction. */
+typedef struct {
+    /** In the order of the text form. */
+    uint8_t bytes[32];
+} tc_txid_t;
+
+/** One output of one transaction. */
+typedef struct {
+    /** The transaction that made the output. */
+    tc_txid_t txid;
+    /** The position of the output in it, from 0. */
+    uint32_t vout;
+} tc_outpoint_t;
+
+/** The id of a block. */
+typedef struct {
+    /** In the order of the text form. */
+    uint8_t bytes[32];
+} tc_block_hash_t;
+
+/** The identity of a chain: the hash of its genesis. */
+typedef struct {
+    /** In the order of the text form. */
+    uint8_t bytes[32];
+} tc_chain_id_t;
+
+/** An Ed25519 secret key. Wipe every copy with tc_secret_wipe. */
+typedef struct {
+    /** Any 32 bytes are one. */
+    uint8_t bytes[32];
+} tc_secret_t;
+
+/** An Ed25519 signature. */
+typedef struct {
+    /** As RFC 8032 encodes it. */
+    uint8_t bytes[64];
+} tc_signature_t;
+
+/** A configuration. Owned: free with tc_config_free. */
+typedef struct {
+    /** 0 for none. */
+    uint64_t id;
+} tc_config_t;
+
+/** A node. Owned: free with tc_node_free. */
+typedef struct {
+    /** 0 for none. */
+    uint64_t id;
+} tc_node_t;
+
+/** A node at a glance. */
+typedef struct {
+    /** Set it to sizeof(tc_node_status_t) before the call. */
+    size_t struct_size;
+    /** The height of the last decided block; 0 for the genesis. */
+    uint64_t height;
+    /** When it was proposed, in ms since 1970. */
+    uint64_t tip_timestamp_ms;
+    /** This node's clock, in ms since 1970. */
+    uint64_t now_ms;
+    /** The epoch of the next block. */
+    uint64_t epoch;
+    /** How many masternodes decide. */
+    uint64_t n_masternodes;
+    /** How many of them it takes. */
+    uint64_t quorum;
+    /** Transactions that are neither confirmed nor refused. */
+    uint64_t mempool_transactions;
+    /** Their bytes. */
+    uint64_t mempool_bytes;
+    /** Durable blocks that are not in the derived tables yet. */
+    uint64_t storage_lag_blocks;
+    /** The identity of the chain. */
+    tc_chain_id_t chain_id;
+    /** The hash of the last decided block. */
+    tc_block_hash_t tip_hash;
+    /** The masternode key of this node; zeros where it has none. */
+    tc_public_key_t masternode_key;
+    /** The round that the next height is in. */
+    uint32_t round;
+    /** TC_NODE_STATE_. */
+    int32_t state;
+    /** TC_NETWORK_. */
+    int32_t network;
+    /** 1 where it has a masternode key. */
+    uint8_t has_masternode_key;
+    /** 1 where that key decides in this epoch, and may sign. */
+    uint8_t is_active_masternode;
+    /** 1 where it signs nothing until the next epoch, since it may have forgotten votes. */
+    uint8_t is_observer;
+    /** Always 0. */
+    uint8_t reserved;
+} tc_node_status_t;
+
+/** The last decided block. */
+typedef struct {
+    /** Set it to sizeof(tc_tip_t) before the call. */
+    size_t struct_size;
+    /** Its height; 0 for the genesis. */
+    uint64_t height;
+    /** When it was proposed, in ms since 1970. */
+    uint64_t timestamp_ms;
+    /** Its hash. */
+    tc_block_hash_t hash;
+} tc_tip_t;
+
+/** How full the mempool is. */
+typedef struct {
+    /** Set it to sizeof(tc_mempool_info_t) before the call. */
+    size_t struct_size;
+    /** Transactions that are neither confirmed nor refused, those that wait for inputs included. */
+    uint64_t transactions;
+    /** Their bytes. */
+    uint64_t bytes;
+    /** How many it takes. */
+    uint64_t transactions_max;
+    /** How many bytes it takes. */
+    uint64_t bytes_max;
+} tc_mempool_info_t;
+
+/** A TC_ERROR_ number that says why a transaction was rejected; 0 for not rejected. */
+typedef int32_t tc_rejection_t;
+
+/** How far a transaction is. */
+typedef struct {
+    /** Set it to sizeof(tc_transaction_status_t) before the call. */
+    size_t struct_size;
+    /** The height of its block; 0 where it is not confirmed. */
+    uint64_t height;
+    /** TC_TRANSACTION_. */
+    int32_t status;
+    /** Why it was rejected. */
+    tc_rejection_t rejection;
+} tc_transaction_status_t;
+
+/** A transaction. Owned: free with tc_transaction_free. */
+typedef struct {
+    /** 0 for none. */
+    uint64_t id;
+} tc_transaction_t;
+
+/** An output and how far its spending is. */
+typedef struct {
+    /** Set it to sizeof(tc_utxo_t) before the call; in an array, in its first element. */
+    size_t struct_size;
+    /** In units. */
+    uint64_t value;
+    /** The height of its block, 0 for the genesis; undefined where has_height is 0. */
+    uint64_t height;
+    /** Which. */
+    tc_outpoint_t outpoint;
+    /** Whose key may spend it. */
+    tc_address_t address;
+    /** The transaction that spends it; zeros where has_spent_by is 0. */
+    tc_txid_t spent_by;
+    /** TC_ORIGIN_. */
+    int32_t origin;
+    /** TC_OUTPOINT_. */
+    int32_t state;
+    /** 1 where it is in a block; 0 where its transaction is final and in no block yet. */
+    uint8_t has_height;
+    /** 1 where a transaction that is known, and not in a block yet, spends it. */
+    uint8_t has_spent_by;
+    /** Always 0. */
+    uint8_t reserved[6];
+} tc_utxo_t;
+
+/** The money of an address or a wallet, in units. */
+typedef struct {
+    /** Set it to sizeof(tc_balance_t) before the call. */
+    size_t struct_size;
+    /** The sum of its unspent outputs after the last decided block. */
+    uint64_t confirmed;
+    /** The same once all final transactions are in a block: what nobody can take back. */
+    uint64_t finalized;
+    /** What a new transaction can spend now. */
+    uint64_t spendable;
+    /** Rewards that are too young to be spent. */
+    uint64_t immature;
+    /** Collateral of masternodes. */
+    uint64_t locked;
+} tc_balance_t;
+
+/** A decided block. Owned: free with tc_block_free. */
+typedef struct {
+    /** 0 for none. */
+    uint64_t id;
+} tc_block_t;
+
+/** What a block says of itself. */
+typedef struct {
+    /** Set it to sizeof(tc_block_info_t) before the call. */
+    size_t struct_size;
+    /** Its position, from 1. */
+    uint64_t height;
+    /** When it was proposed, in ms since 1970. */
+    uint64_t timestamp_ms;
+    /** Transactions, its reward included. */
+    uint64_t n_transactions;
+    /** The length of its canonical bytes. */
+    uint64_t bytes;
+    /** Masternodes that signed its certificate. */
+    uint64_t n_signers;
+    /** Its id. */
+    tc_block_hash_t hash;
+    /** The block before; for block 1 the chain id. */
+    tc_block_hash_t parent;
+    /** Commits to the transactions. */
+    uint8_t merkle_root[32];
+    /** Commits to the unspent outputs after the block. */
+    uint8_t utxo_commitment[32];
+    /** The consensus key of the first proposer. */
+    tc_public_key_t proposer;
+    /** The chain. */
+    tc_chain_id_t chain_id;
+    /** The round in which it was decided. */
+    uint32_t round;
+    /** Always 0. */
+    uint32_t reserved;
+} tc_block_info_t;
+
+/** An output to spend and the key that its address is the hash of. */
+typedef struct {
+    /** What is spent. */
+    tc_outpoint_t outpoint;
+    /** The key of its address. */
+    tc_public_key_t public_key;
+} tc_tx_source_t;
+
+/** Money and who may spend it: an output, or a payment to make. */
+typedef struct {
+    /** In units. */
+    uint64_t value;
+    /** Whose key may spend it. */
+    tc_address_t address;
+    /** Always 0. */
+    uint32_t reserved;
+} tc_tx_output_t;
+
+/** What a transaction is made of. */
+typedef struct {
+    /** Set it to sizeof(tc_transaction_info_t) before the call. */
+    size_t struct_size;
+    /** The first height whose block may hold it; 0 for any. */
+    uint64_t lock_time;
+    /** Inputs. */
+    uint64_t n_inputs;
+    /** Outputs. */
+    uint64_t n_outputs;
+    /** The length of its canonical bytes. */
+    uint64_t bytes;
+    /** Its id. */
+    tc_txid_t txid;
+    /** TC_TX_KIND_. */
+    int32_t kind;
+    /** Its format. */
+    uint32_t version;
+} tc_transaction_info_t;
+
+/** A receiver of events. Owned: free with tc_subscription_free. */
+typedef struct {
+    /** 0 for none. */
+    uint64_t id;
+} tc_subscription_t;
+
+/** An event. Owned: free with tc_event_free. */
+typedef struct {
+    /** 0 for none. */
+    uint64_t id;
+} tc_event_t;
+
+/** What happened. Which fields count depends on the kind; the others are 0. */
+typedef struct {
+    /** Set it to sizeof(tc_event_info_t) before the call. */
+    size_t struct_size;
+    /** Counts every event of the node from 1, whoever subscribes: a gap is an overflow. */
+    uint64_t sequence;
+    /** When it happened, by the node's clock, in ms since 1970. */
+    uint64_t at_ms;
+    /** The height that it is about. */
+    uint64_t height;
+    /** The epoch that began. */
+    uint64_t epoch;
+    /** Events that were lost. */
+    uint64_t missed;
+    /** The transaction. */
+    tc_txid_t txid;
+    /** The block. */
+    tc_block_hash_t block_hash;
+    /** The round that is entered. */
+    uint32_t round;
+    /** TC_EVENT_. */
+    int32_t kind;
+    /** TC_TRANSACTION_. */
+    int32_t transaction_status;
+    /** Why the transaction was rejected. */
+    tc_rejection_t rejection;
+} tc_event_info_t;
+
+/** A wallet. Owned: free with tc_wallet_free. */
+typedef struct {
+    /** 0 for none. */
+    uint64_t id;
+} tc_wallet_t;
+
+/**
+ * Signs for one key of the host. `hash` is 32 bytes, borrowed for the call; 64 bytes of Ed25519
+ * signature go to `signature_out`. Returns TC_OK, or any other number where it does not sign:
+ * the payment then fails. It may be called on any thread and by several at once, and must not
+ * call a function with the wallet that it signs for, throw, or leave with longjmp.
+ */
+typedef tc_status_t (*tc_sign_t)(void *user, const uint8_t *hash, uint8_t *signature_out);
+
+/** Lets go of what the host gave to a callback. Called once, on any thread. */
+typedef void (*tc_release_t)(void *user);
+
+/** A payment that the node took. */
+typedef struct {
+    /** Set it to sizeof(tc_payment_t) before the call. */
+    size_t struct_size;
+    /** What it pays the masternodes, in units. */
+    uint64_t fee;
+    /** Its id, to wait for. */
+    tc_txid_t txid;
+} tc_payment_t;
+
+/** A signed payment that is not submitted. Owned: tc_draft_submit or tc_draft_free ends it. */
+typedef struct {
+    /** 0 for none. */
+    uint64_t id;
+} tc_draft_t;
+
+/** It did what was asked. */
+#define TC_OK 0
+
+/* 1000 to 1999: the caller can do something about it. */
+
+/** An argument that is never right: empty, out of range, of another network. */
+#define TC_ERROR_INVALID_ARGUMENT 1001
+/** A field of the configuration that is out of its range. */
+#define TC_ERROR_INVALID_CONFIG 1002
+/** A genesis that can't start a chain. */
+#define TC_ERROR_INVALID_GENESIS 1003
+/** A text that is no address, or one of another network. */
+#define TC_ERROR_INVALID_ADDRESS 1004
+/** A text that is no amount. */
+#define TC_ERROR_INVALID_AMOUNT 1005
+/** Bytes that are no key. */
+#define TC_ERROR_INVALID_KEY 1006
+/** Bytes or a text that are not of the kind asked for. */
+#define TC_ERROR_MALFORMED 1007
+/** No such transaction, block or output here. */
+#define TC_ERROR_NOT_FOUND 1008
+/** It did not happen in the time given; it may still. */
+#define TC_ERROR_TIMEOUT 1009
+/** The node is not started. */
+#define TC_ERROR_NOT_RUNNING 1010
+/** The node is closing or closed. */
+#define TC_ERROR_CLOSED 1011
+/** The node has more to do than its queues hold. */
+#define TC_ERROR_BUSY 1012
+/** This node can't make a block on demand. */
+#define TC_ERROR_CANNOT_PRODUCE_BLOCK 1013
+/** The wallet's coins don't cover amount and fee. */
+#define TC_ERROR_INSUFFICIENT_FUNDS 1014
+/** The amount takes more coins than one transaction may spend. */
+#define TC_ERROR_TOO_MANY_COINS 1015
+/** The node does not hold the finality proof of that transaction. */
+#define TC_ERROR_NO_PROOF 1016
+/** The wallet does not hold the key of that address. */
+#define TC_ERROR_UNKNOWN_ADDRESS 1017
+/** The node was started before. */
+#define TC_ERROR_ALREADY_STARTED 1018
+/** A null pointer where C must pass a value. */
+#define TC_ERROR_NULL_ARGUMENT 1040
+/** A handle that was freed or never given out. */
+#define TC_ERROR_INVALID_HANDLE 1041
+/** The library was loaded before a fork: open nodes in the process that uses them. */
+#define TC_ERROR_FORKED_PROCESS 1042
+/** A buffer of the caller is too small for the answer. */
+#define TC_ERROR_BUFFER_TOO_SMALL 1043
+/** The host's signal handler ended a wait. */
+#define TC_ERROR_INTERRUPTED 1044
+/** Not the canonical bytes of a transaction. */
+#define TC_ERROR_TRANSACTION_MALFORMED 1100
+/** A transaction version that does not exist. */
+#define TC_ERROR_TRANSACTION_UNKNOWN_VERSION 1101
+/** A transaction over the size limit. */
+#define TC_ERROR_TRANSACTION_TOO_LARGE 1102
+/** No input, or too many. */
+#define TC_ERROR_TRANSACTION_INPUT_COUNT 1103
+/** No output, or too many. */
+#define TC_ERROR_TRANSACTION_OUTPUT_COUNT 1104
+/** One output spent twice in one transaction. */
+#define TC_ERROR_TRANSACTION_DUPLICATE_INPUT 1105
+/** An output below the least value. */
+#define TC_ERROR_TRANSACTION_DUST 1106
+/** A sum that does not fit 64 bits. */
+#define TC_ERROR_TRANSACTION_OVERFLOW 1107
+/** A signature that does not hold. */
+#define TC_ERROR_TRANSACTION_BAD_SIGNATURE 1108
+/** A reward outside a block. */
+#define TC_ERROR_TRANSACTION_UNEXPECTED_COINBASE 1109
+/** A registration whose own fields are wrong. */
+#define TC_ERROR_TRANSACTION_BAD_REGISTRATION 1110
+/** A registration or deregistration that the consensus key did not sign. */
+#define TC_ERROR_TRANSACTION_BAD_PROOF 1111
+/** Evidence that proves nothing. */
+#define TC_ERROR_TRANSACTION_BAD_EVIDENCE 1112
+/** Evidence that changes nothing. */
+#define TC_ERROR_TRANSACTION_STALE_EVIDENCE 1113
+/** An input whose transaction is not known. */
+#define TC_ERROR_TRANSACTION_UNKNOWN_INPUT 1114
+/** An input that a decided block has spent. */
+#define TC_ERROR_TRANSACTION_INPUT_SPENT 1115
+/** A key that does not own the input. */
+#define TC_ERROR_TRANSACTION_WRONG_KEY 1116
+/** More goes out than comes in. */
+#define TC_ERROR_TRANSACTION_INSUFFICIENT_INPUTS 1117
+/** Too little is left for the fee. */
+#define TC_ERROR_TRANSACTION_FEE_TOO_LOW 1118
+/** The lock time lies ahead. */
+#define TC_ERROR_TRANSACTION_LOCK_TIME 1119
+/** A reward that is too young to spend. */
+#define TC_ERROR_TRANSACTION_IMMATURE_COINBASE 1120
+/** The collateral of a masternode that has not left. */
+#define TC_ERROR_TRANSACTION_COLLATERAL_LOCKED 1121
+/** The consensus key is registered already. */
+#define TC_ERROR_TRANSACTION_MASTERNODE_EXISTS 1122
+/** The consensus key is not registered. */
+#define TC_ERROR_TRANSACTION_UNKNOWN_MASTERNODE 1123
+/** Another transaction with the same input is approved. */
+#define TC_ERROR_CONFLICTS_WITH_APPROVED 1200
+/** Another transaction with the same input is final. */
+#define TC_ERROR_CONFLICTS_WITH_FINAL 1201
+/** Another transaction with the same input is in a decided block. */
+#define TC_ERROR_CONFLICTS_WITH_CONFIRMED 1202
+/** A quorum of masternodes rejected it. */
+#define TC_ERROR_REJECTED_BY_QUORUM 1203
+/** The mempool is full of transactions that pay more. */
+#define TC_ERROR_MEMPOOL_FULL 1204
+/** Pushed out of the mempool by transactions that pay more. */
+#define TC_ERROR_EVICTED 1205
+/** The transactions that it spends did not come in time. */
+#define TC_ERROR_PARENT_TIMEOUT 1206
+/** Too many transactions wait for unknown inputs. */
+#define TC_ERROR_WAITING_ROOM_FULL 1207
+
+/* 2000 to 2999: from another node, or whoever handed over a proof. */
+
+/** A certificate of another masternode set. */
+#define TC_ERROR_PROOF_OTHER_SET 2001
+/** A certificate about something else. */
+#define TC_ERROR_PROOF_OTHER_SUBJECT 2002
+/** A certificate with fewer signers than a quorum. */
+#define TC_ERROR_PROOF_TOO_FEW_SIGNERS 2003
+/** A certificate with signers out of order or twice. */
+#define TC_ERROR_PROOF_SIGNER_ORDER 2004
+/** A certificate with a signature that does not hold. */
+#define TC_ERROR_PROOF_BAD_SIGNATURE 2005
+/** A message that no honest node can have sent. */
+#define TC_ERROR_INVALID_MESSAGE 2010
+
+/* 3000 to 3999: the operator can do something about it. */
+
+/** The operating system refused a file operation. */
+#define TC_ERROR_STORAGE_IO 3001
+/** Another node has the data directory open. */
+#define TC_ERROR_STORAGE_LOCKED 3002
+/** The data directory belongs to another chain. */
+#define TC_ERROR_STORAGE_WRONG_CHAIN 3003
+/** The directory holds a log of another kind. */
+#define TC_ERROR_STORAGE_WRONG_KIND 3004
+/** The data was written by a version that this one can't read. */
+#define TC_ERROR_STORAGE_UNSUPPORTED_FORMAT 3005
+/** Bytes that were once on disk are gone or altered. */
+#define TC_ERROR_STORAGE_DAMAGED 3006
+/** A record is larger than its log takes. */
+#define TC_ERROR_STORAGE_RECORD_TOO_LARGE 3007
+/** A batch is larger than its log takes. */
+#define TC_ERROR_STORAGE_BATCH_TOO_LARGE 3008
+/** No record at a position that should have one. */
+#define TC_ERROR_STORAGE_NO_RECORD 3009
+/** The record was dropped with old ones. */
+#define TC_ERROR_STORAGE_PRUNED 3010
+/** An earlier write failed, so nothing more is written until the store is opened again. */
+#define TC_ERROR_STORAGE_FAILED 3011
+/** The highest segment number is taken. */
+#define TC_ERROR_STORAGE_SEGMENTS_USED_UP 3012
+/** The disk is full. */
+#define TC_ERROR_STORAGE_FULL 3013
+/** The directory can't be written to. */
+#define TC_ERROR_STORAGE_READ_ONLY 3014
+/** The derived tables can't be used and could not be rebuilt. */
+#define TC_ERROR_STORAGE_TABLES 3015
+/** A record is whole, and is not what belongs there. */
+#define TC_ERROR_STORAGE_BAD_RECORD 3016
+/** The block log is gone, or its beginning is. */
+#define TC_ERROR_STORAGE_LOG_MISSING 3017
+
+/* 4000 to 4999: a bug, or the node was stopped by an earlier failure. */
+
+/** The node stopped writing after a failure; its text says which. */
+#define TC_ERROR_POISONED 4001
+/** Something that the code makes impossible happened. */
+#define TC_ERROR_INTERNAL 4002
+/** No thread could be started. */
+#define TC_ERROR_NO_THREADS 4003
+/** The operating system has no randomness to give. */
+#define TC_ERROR_NO_RANDOMNESS 4004
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/* ---- Versions, errors and names ---- */
+
+/**
+ * The ABI version of the library that is loaded. Compare it with TC_ABI_VERSION, which is that
+ * of the header, or call tc_abi_check.
+ */
+uint32_t tc_abi_version(void);
+
+/**
+ * Whether the library that is loaded fits a header: pass TC_ABI_VERSION.
+ *
+ * Errors: TC_ERROR_INVALID_ARGUMENT where it does not.
+ */
+tc_status_t tc_abi_check(uint32_t abi_version);
+
+/** The version of the library as text, as "0.1.0". Borrowed from the library, valid forever. */
+const char *tc_version(void);
+
+/**
+ * What the last failing call of this thread says about its error, in a sentence. It stays until
+ * another call of this thread fails; empty where none did.
+ *
+ * text_out: room for text_bytes bytes, the NUL included. required_out: what it takes, also where
+ * that is more; may be null.
+ *
+ * Errors: TC_ERROR_BUFFER_TOO_SMALL, which leaves the text as it is; TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_error_message(char *text_out,
+                             size_t text_bytes,
+                             size_t *required_out);
+
+/**
+ * The name of a TC_ERROR_ number in lower case, as "timeout"; "ok" for TC_OK and "unknown" for
+ * what is none. Borrowed from the library, valid forever.
+ */
+const char *tc_error_name(tc_status_t status);
+
+/** The TC_CATEGORY_ of a TC_ERROR_ number; 0 for TC_OK and for what is none. */
+int32_t tc_error_category(tc_status_t status);
+
+/** 1 where the very same request may succeed later, else 0. */
+uint8_t tc_error_is_retryable(tc_status_t status);
+
+/**
+ * The name of a TC_TRANSACTION_ number in lower case, as "finalized"; "unknown" for what is none.
+ * Borrowed from the library, valid forever.
+ */
+const char *tc_transaction_status_name(int32_t transaction_status);
+
+/**
+ * The name of a TC_NODE_STATE_ number in lower case, as "running"; "unknown" for what is none.
+ * Borrowed from the library, valid forever.
+ */
+const char *tc_node_state_name(int32_t state);
+
+/* ---- Bytes and texts of any length ---- */
+
+/**
+ * Where the bytes are and how many. Behind them stands a NUL that is not counted, so that a text
+ * can be used as a C string.
+ *
+ * data_out: borrowed from `bytes`, valid until they are freed. length_out: may be null.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_bytes_view(tc_bytes_t bytes,
+                          const uint8_t **data_out,
+                          size_t *length_out);
+
+/**
+ * Frees bytes.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, also for what was freed already.
+ */
+tc_status_t tc_bytes_free(tc_bytes_t bytes);
+
+/* ---- Text forms ---- */
+
+/**
+ * Reads an amount: "1.5", "1.5 TIME" or "150000000 units".
+ *
+ * units_out: in units.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_AMOUNT for anything else, more than 8 decimals
+ * and what does not fit 64 bits.
+ */
+tc_status_t tc_amount_from_text(const char *text,
+                                uint64_t *units_out);
+
+/**
+ * Writes an amount, as "1.5 TIME".
+ *
+ * text_out: room for text_bytes bytes, TC_AMOUNT_TEXT_BYTES are enough. required_out: what it
+ * takes; may be null.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_BUFFER_TOO_SMALL.
+ */
+tc_status_t tc_amount_to_text(uint64_t units,
+                              char *text_out,
+                              size_t text_bytes,
+                              size_t *required_out);
+
+/**
+ * Reads an address of a network, as "rtime1...".
+ *
+ * network: TC_NETWORK_.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT for the network,
+ * TC_ERROR_INVALID_ADDRESS for what is no address or one of another network.
+ */
+tc_status_t tc_address_from_text(const char *text, int32_t network, tc_address_t *address_out);
+
+/**
+ * Writes an address for a network, as "rtime1...".
+ *
+ * network: TC_NETWORK_. text_out: room for text_bytes bytes, TC_ADDRESS_TEXT_BYTES are enough.
+ * required_out: what it takes; may be null.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT for the network,
+ * TC_ERROR_BUFFER_TOO_SMALL.
+ */
+tc_status_t tc_address_to_text(const tc_address_t *address,
+                               int32_t network,
+                               char *text_out,
+                               size_t text_bytes,
+                               size_t *required_out);
+
+/**
+ * The address of a public key.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_address_of(const tc_public_key_t *public_key, tc_address_t *address_out);
+
+/**
+ * Reads an outpoint: "txid:vout".
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_MALFORMED.
+ */
+tc_status_t tc_outpoint_from_text(const char *text, tc_outpoint_t *outpoint_out);
+
+/**
+ * Writes an outpoint: "txid:vout".
+ *
+ * text_out: room for text_bytes bytes, TC_OUTPOINT_TEXT_BYTES are enough. required_out: what it
+ * takes; may be null.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_BUFFER_TOO_SMALL.
+ */
+tc_status_t tc_outpoint_to_text(const tc_outpoint_t *outpoint,
+                                char *text_out,
+                                size_t text_bytes,
+                                size_t *required_out);
+
+/**
+ * Reads the id of a transaction: 64 hexadecimal digits.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_MALFORMED.
+ */
+tc_status_t tc_txid_from_text(const char *text, tc_txid_t *txid_out);
+
+/**
+ * Writes the id of a transaction: 64 hexadecimal digits.
+ *
+ * text_out: room for text_bytes bytes, TC_HEX_TEXT_BYTES are enough. required_out: what it takes;
+ * may be null.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_BUFFER_TOO_SMALL.
+ */
+tc_status_t tc_txid_to_text(const tc_txid_t *txid,
+                            char *text_out,
+                            size_t text_bytes,
+                            size_t *required_out);
+
+/**
+ * Reads the id of a block: 64 hexadecimal digits.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_MALFORMED.
+ */
+tc_status_t tc_block_hash_from_text(const char *text, tc_block_hash_t *block_hash_out);
+
+/**
+ * Writes the id of a block: 64 hexadecimal digits.
+ *
+ * text_out: room for text_bytes bytes, TC_HEX_TEXT_BYTES are enough. required_out: what it takes;
+ * may be null.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_BUFFER_TOO_SMALL.
+ */
+tc_status_t tc_block_hash_to_text(const tc_block_hash_t *block_hash,
+                                  char *text_out,
+                                  size_t text_bytes,
+                                  size_t *required_out);
+
+/**
+ * Reads the identity of a chain: 64 hexadecimal digits.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_MALFORMED.
+ */
+tc_status_t tc_chain_id_from_text(const char *text, tc_chain_id_t *chain_id_out);
+
+/**
+ * Writes the identity of a chain: 64 hexadecimal digits.
+ *
+ * text_out: room for text_bytes bytes, TC_HEX_TEXT_BYTES are enough. required_out: what it takes;
+ * may be null.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_BUFFER_TOO_SMALL.
+ */
+tc_status_t tc_chain_id_to_text(const tc_chain_id_t *chain_id,
+                                char *text_out,
+                                size_t text_bytes,
+                                size_t *required_out);
+
+/**
+ * Reads a public key: 64 hexadecimal digits.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_MALFORMED.
+ */
+tc_status_t tc_public_key_from_text(const char *text, tc_public_key_t *public_key_out);
+
+/**
+ * Writes a public key: 64 hexadecimal digits.
+ *
+ * text_out: room for text_bytes bytes, TC_HEX_TEXT_BYTES are enough. required_out: what it takes;
+ * may be null.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_BUFFER_TOO_SMALL.
+ */
+tc_status_t tc_public_key_to_text(const tc_public_key_t *public_key,
+                                  char *text_out,
+                                  size_t text_bytes,
+                                  size_t *required_out);
+
+/* ---- Keys ---- */
+
+/**
+ * Makes a new secret key from the operating system's randomness.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_NO_RANDOMNESS.
+ */
+tc_status_t tc_secret_generate(tc_secret_t *secret_out);
+
+/**
+ * The secret key that belongs to a seed of any length: always the same, only as secret as it is.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_secret_from_seed(const uint8_t *seed,
+                                size_t seed_bytes,
+                                tc_secret_t *secret_out);
+
+/**
+ * The secret key with these 64 hexadecimal digits.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_MALFORMED.
+ */
+tc_status_t tc_secret_from_text(const char *text, tc_secret_t *secret_out);
+
+/**
+ * The 64 hexadecimal digits of a secret key, for a key store. Wipe the buffer after use.
+ *
+ * text_out: room for text_bytes bytes, TC_HEX_TEXT_BYTES are enough. required_out: what it takes;
+ * may be null.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_BUFFER_TOO_SMALL.
+ */
+tc_status_t tc_secret_to_text(const tc_secret_t *secret,
+                              char *text_out,
+                              size_t text_bytes,
+                              size_t *required_out);
+
+/**
+ * The public key of a secret key.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_secret_public_key(const tc_secret_t *secret, tc_public_key_t *public_key_out);
+
+/**
+ * Signs a message of any length. The same message always gives the same signature.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_secret_sign(const tc_secret_t *secret,
+                           const uint8_t *message,
+                           size_t message_bytes,
+                           tc_signature_t *signature_out);
+
+/** Overwrites a secret key of the caller so that no compiler leaves it out. Null is fine. */
+tc_status_t tc_secret_wipe(tc_secret_t *secret);
+
+/* ---- Configuration ---- */
+
+/**
+ * The one masternode of a regtest chain of its own, kept in memory, with well-known keys: the
+ * wallet of the seed "regtest wallet" owns 1,000,000 TIME.
+ *
+ * block_production: TC_BLOCK_PRODUCTION_. It is a part of the chain's identity: a directory is
+ * opened again with the same.
+ * config_out: owned, free with tc_config_free.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT.
+ */
+tc_status_t tc_config_new_regtest(int32_t block_production, tc_config_t *config_out);
+
+/**
+ * A node that follows the chain of a genesis, kept in memory, with no masternode key.
+ *
+ * genesis_json: the JSON form of a genesis, as tc_config_genesis gives it.
+ * config_out: owned, free with tc_config_free.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_GENESIS.
+ */
+tc_status_t tc_config_from_genesis(const char *genesis_json, tc_config_t *config_out);
+
+/**
+ * Sets a field by its name from its text; an empty text is none. The fields are those of Rust
+ * and Python:
+ *
+ *   data_dir                  a directory, made if it is not there; empty for memory
+ *   masternode_key            64 hexadecimal digits of a secret key, or empty
+ *   mempool_transactions_max  1 to 10000000; default 10000
+ *   mempool_bytes_max         100000 to 100000000000; default 300000000
+ *   waiting_transactions_max  0 to 1000000; default 1000
+ *   waiting_ms_max            1 to 86400000 ms; default 60000
+ *   utxo_cache_entries        0 to 10000000; default 10000
+ *   store_cache_bytes         1000000 to 64000000000, or empty for a share of the memory
+ *   sync_writes               true or false; default true
+ *   round_timeout_ms          1 to 86400000 ms; default 30000
+ *   submit_timeout_ms         1 to 86400000 ms; default 30000
+ *   event_queue_max           1 to 16777216; default 16384
+ *   runtime_threads           0 to 256; default 0: one runtime that all such nodes share
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_CONFIG.
+ */
+tc_status_t tc_config_set(tc_config_t config, const char *name, const char *text);
+
+/**
+ * Sets the consensus key of a masternode.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_config_set_masternode_key(tc_config_t config, const tc_secret_t *secret);
+
+/**
+ * The JSON form of its genesis.
+ *
+ * json_out: a text; owned, free with tc_bytes_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_config_genesis(tc_config_t config, tc_bytes_t *json_out);
+
+/**
+ * Frees a configuration. Nodes that were opened with it stay.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, also for what was freed already.
+ */
+tc_status_t tc_config_free(tc_config_t config);
+
+/* ---- A node's life ---- */
+
+/**
+ * Opens a node: its store is read, and reads answer. Start it with tc_node_start.
+ *
+ * config: copied; it can be freed, or used for the next node.
+ * node_out: owned, free with tc_node_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_CONFIG,
+ * TC_ERROR_INVALID_GENESIS, TC_ERROR_NO_THREADS; TC_ERROR_STORAGE_LOCKED where another node has
+ * the directory, TC_ERROR_STORAGE_WRONG_CHAIN where it is of another chain, and other
+ * TC_ERROR_STORAGE_ numbers.
+ */
+tc_status_t tc_node_open(tc_config_t config, tc_node_t *node_out);
+
+/**
+ * Takes part: proposes, votes, takes transactions. A node starts once.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_ALREADY_STARTED, TC_ERROR_CLOSED.
+ */
+tc_status_t tc_node_start(tc_node_t node);
+
+/**
+ * Ends a node: nothing new is taken, what was begun is finished and flushed, the directory is
+ * let go of, waiting calls return TC_ERROR_CLOSED. Closing a closed node is fine. The handle
+ * stays valid until tc_node_free.
+ *
+ * timeout_ms: how long this call waits for that.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_TIMEOUT where it takes longer: it goes on behind.
+ */
+tc_status_t tc_node_close(tc_node_t node, uint64_t timeout_ms);
+
+/**
+ * Frees a node. It is closed with that, unless a wallet or a draft of it is still there: close
+ * it with tc_node_close first to be sure.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, also for what was freed already.
+ */
+tc_status_t tc_node_free(tc_node_t node);
+
+/* ---- A node at a glance ---- */
+
+/**
+ * The node at a glance. Any thread may ask often: it asks neither engine nor disk.
+ *
+ * status_out: its struct_size is set by the caller.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT.
+ */
+tc_status_t tc_node_status(tc_node_t node, tc_node_status_t *status_out);
+
+/**
+ * The last decided block.
+ *
+ * tip_out: its struct_size is set by the caller.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT.
+ */
+tc_status_t tc_node_tip(tc_node_t node, tc_tip_t *tip_out);
+
+/**
+ * How full the mempool is.
+ *
+ * info_out: its struct_size is set by the caller.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT.
+ */
+tc_status_t tc_node_mempool_info(tc_node_t node, tc_mempool_info_t *info_out);
+
+/**
+ * Everything that the node counts, in the Prometheus text form.
+ *
+ * text_out: a text; owned, free with tc_bytes_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_node_metrics_text(tc_node_t node, tc_bytes_t *text_out);
+
+/* ---- Submitting ---- */
+
+/**
+ * Submits the canonical bytes of a transaction and returns when it is admitted or refused. It is
+ * final later: see tc_node_wait_finalized. Submitting again what is known gives its id again.
+ *
+ * transaction: transaction_bytes bytes.
+ * txid_out: may be null.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_TRANSACTION_ numbers where it
+ * is not valid, 1200 to 1299 where it is refused as things stand; TC_ERROR_TIMEOUT where no
+ * answer came in submit_timeout_ms: it can be submitted again; TC_ERROR_BUSY,
+ * TC_ERROR_NOT_RUNNING, TC_ERROR_CLOSED, TC_ERROR_POISONED.
+ */
+tc_status_t tc_node_submit_transaction(tc_node_t node,
+                                       const uint8_t *transaction,
+                                       size_t transaction_bytes,
+                                       tc_txid_t *txid_out);
+
+/* ---- Reading ---- */
+
+/**
+ * How far a transaction is. Asks neither the engine nor, for what is not confirmed, the disk.
+ *
+ * status_out: its struct_size is set by the caller.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT,
+ * TC_ERROR_NOT_FOUND, TC_ERROR_CLOSED, TC_ERROR_STORAGE_ numbers.
+ */
+tc_status_t tc_node_transaction_status(tc_node_t node,
+                                       const tc_txid_t *txid,
+                                       tc_transaction_status_t *status_out);
+
+/**
+ * A transaction and how far it is.
+ *
+ * transaction_out: owned, free with tc_transaction_free.
+ * status_out: its struct_size is set by the caller; may be null.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT,
+ * TC_ERROR_NOT_FOUND, TC_ERROR_CLOSED, TC_ERROR_STORAGE_ numbers.
+ */
+tc_status_t tc_node_transaction(tc_node_t node,
+                                const tc_txid_t *txid,
+                                tc_transaction_t *transaction_out,
+                                tc_transaction_status_t *status_out);
+
+/**
+ * An output and how far its spending is.
+ *
+ * utxo_out: its struct_size is set by the caller.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT,
+ * TC_ERROR_CLOSED, TC_ERROR_STORAGE_ numbers; TC_ERROR_NOT_FOUND where its transaction is neither
+ * confirmed nor final, or never had it.
+ */
+tc_status_t tc_node_utxo(tc_node_t node,
+                         const tc_outpoint_t *outpoint,
+                         tc_utxo_t *utxo_out);
+
+/**
+ * A page of the outputs of an address, ascending by outpoint: those that no block has spent, and
+ * those of final transactions that are in no block yet.
+ *
+ * after: the outpoint that the page begins after, the last one of the page before; null for the
+ * first page.
+ * utxos_out: an array of utxos_max elements, 1 to TC_UTXOS_PAGE_MAX; the caller sets struct_size
+ * of the first.
+ * n_out: how many were written. 0 ends the pages.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT,
+ * TC_ERROR_CLOSED, TC_ERROR_STORAGE_ numbers.
+ */
+tc_status_t tc_node_utxos_of(tc_node_t node,
+                             const tc_address_t *address,
+                             const tc_outpoint_t *after,
+                             tc_utxo_t *utxos_out,
+                             size_t utxos_max,
+                             size_t *n_out);
+
+/**
+ * The money of an address. Reads all its outputs.
+ *
+ * balance_out: its struct_size is set by the caller.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT,
+ * TC_ERROR_CLOSED, TC_ERROR_STORAGE_ numbers.
+ */
+tc_status_t tc_node_balance(tc_node_t node,
+                            const tc_address_t *address,
+                            tc_balance_t *balance_out);
+
+/**
+ * The masternodes that decide the next block, as JSON: an array of objects with consensus_key,
+ * payout and network_address, ascending by key.
+ *
+ * json_out: a text; owned, free with tc_bytes_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_node_masternodes(tc_node_t node, tc_bytes_t *json_out);
+
+/* ---- Waiting ---- */
+
+/**
+ * Waits until a transaction can never be undone: it is final, or confirmed already. One that is
+ * not known yet is waited for.
+ *
+ * timeout_ms: up to TC_FOREVER. A host that must stay responsive waits in slices.
+ * status_out: its struct_size is set by the caller; may be null.
+ *
+ * Errors: TC_ERROR_TIMEOUT where it takes longer, and it can be waited for again; the number of
+ * its rejection where it was refused; TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT,
+ * TC_ERROR_INVALID_ARGUMENT, TC_ERROR_CLOSED, TC_ERROR_POISONED, TC_ERROR_STORAGE_ numbers.
+ */
+tc_status_t tc_node_wait_finalized(tc_node_t node,
+                                   const tc_txid_t *txid,
+                                   uint64_t timeout_ms,
+                                   tc_transaction_status_t *status_out);
+
+/**
+ * Waits until a transaction is in a decided block.
+ *
+ * timeout_ms: up to TC_FOREVER. height_out: the block's; may be null.
+ *
+ * Errors: as tc_node_wait_finalized.
+ */
+tc_status_t tc_node_wait_confirmed(tc_node_t node,
+                                   const tc_txid_t *txid,
+                                   uint64_t timeout_ms,
+                                   uint64_t *height_out);
+
+/**
+ * Waits until the block at a height is decided.
+ *
+ * timeout_ms: up to TC_FOREVER. height_out: the tip's, which may be higher; may be null.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_TIMEOUT, TC_ERROR_CLOSED, TC_ERROR_POISONED.
+ */
+tc_status_t tc_node_wait_height(tc_node_t node,
+                                uint64_t height,
+                                uint64_t timeout_ms,
+                                uint64_t *height_out);
+
+/**
+ * Asks for a block now, whatever the interval, and waits until it is decided.
+ *
+ * timeout_ms: up to TC_FOREVER. height_out: the block's; may be null.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_CANNOT_PRODUCE_BLOCK where this node is no masternode
+ * of this epoch or may not sign; TC_ERROR_TIMEOUT where no block is decided in time;
+ * TC_ERROR_NOT_RUNNING, TC_ERROR_CLOSED, TC_ERROR_POISONED.
+ */
+tc_status_t tc_node_produce_block(tc_node_t node,
+                                  uint64_t timeout_ms,
+                                  uint64_t *height_out);
+
+/* ---- Proofs of finality ---- */
+
+/**
+ * The proof that a transaction is final. It can be had from when the transaction is final until
+ * its epoch ends at least.
+ *
+ * proof_out: owned, free with tc_bytes_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_NO_PROOF where it is not
+ * final, or its proof is not kept any more; TC_ERROR_NOT_RUNNING, TC_ERROR_CLOSED,
+ * TC_ERROR_POISONED.
+ */
+tc_status_t tc_node_finality_proof(tc_node_t node,
+                                   const tc_txid_t *txid,
+                                   tc_bytes_t *proof_out);
+
+/**
+ * The masternodes that decide the next block, as canonical bytes for tc_verify_finality_proof.
+ *
+ * masternode_set_out: owned, free with tc_bytes_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_node_masternode_set(tc_node_t node, tc_bytes_t *masternode_set_out);
+
+/**
+ * Checks the proof that a transaction is final. Needs no node.
+ *
+ * proof: proof_bytes bytes, as tc_node_finality_proof gave them.
+ * chain_id: the chain that it must be about.
+ * masternode_set: masternode_set_bytes bytes, as tc_node_masternode_set gave them; the set of the
+ * epoch in which the transaction became final, from somebody whom the caller trusts.
+ * txid_out: which transaction it proves to be final; may be null.
+ *
+ * Errors: TC_ERROR_PROOF_ numbers where it does not hold; TC_ERROR_MALFORMED for bytes of
+ * something else; TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_verify_finality_proof(const uint8_t *proof,
+                                     size_t proof_bytes,
+                                     const tc_chain_id_t *chain_id,
+                                     const uint8_t *masternode_set,
+                                     size_t masternode_set_bytes,
+                                     tc_txid_t *txid_out);
+
+/* ---- Blocks ---- */
+
+/**
+ * The decided block at a height, from 1.
+ *
+ * block_out: owned, free with tc_block_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_NOT_FOUND, TC_ERROR_CLOSED,
+ * TC_ERROR_STORAGE_ numbers.
+ */
+tc_status_t tc_node_block_at(tc_node_t node, uint64_t height, tc_block_t *block_out);
+
+/**
+ * The decided block with a hash.
+ *
+ * block_out: owned, free with tc_block_free.
+ *
+ * Errors: as tc_node_block_at.
+ */
+tc_status_t tc_node_block_by_hash(tc_node_t node,
+                                  const tc_block_hash_t *hash,
+                                  tc_block_t *block_out);
+
+/**
+ * What a block says of itself.
+ *
+ * info_out: its struct_size is set by the caller.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT.
+ */
+tc_status_t tc_block_info(tc_block_t block, tc_block_info_t *info_out);
+
+/**
+ * A transaction of a block.
+ *
+ * index: from 0, which is the reward.
+ * transaction_out: owned, free with tc_transaction_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_NOT_FOUND.
+ */
+tc_status_t tc_block_transaction(tc_block_t block,
+                                 size_t index,
+                                 tc_transaction_t *transaction_out);
+
+/**
+ * The canonical bytes of a block.
+ *
+ * bytes_out: owned, free with tc_bytes_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_block_to_bytes(tc_block_t block, tc_bytes_t *bytes_out);
+
+/**
+ * The canonical bytes of the certificate that proves a block to be decided.
+ *
+ * bytes_out: owned, free with tc_bytes_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_block_certificate(tc_block_t block, tc_bytes_t *bytes_out);
+
+/**
+ * Frees a block.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, also for what was freed already.
+ */
+tc_status_t tc_block_free(tc_block_t block);
+
+/* ---- Transactions ---- */
+
+/**
+ * Reads the canonical bytes of a transaction. Signatures and inputs are not checked.
+ *
+ * data: data_bytes bytes.
+ * transaction_out: owned, free with tc_transaction_free.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT; TC_ERROR_TRANSACTION_MALFORMED and other TC_ERROR_TRANSACTION_
+ * numbers.
+ */
+tc_status_t tc_transaction_from_bytes(const uint8_t *data,
+                                      size_t data_bytes,
+                                      tc_transaction_t *transaction_out);
+
+/**
+ * Builds a transfer that is not signed: see tc_wallet_sign. What the inputs are worth above the
+ * outputs is the fee.
+ *
+ * inputs: n_inputs elements. outputs: n_outputs elements.
+ * transaction_out: owned, free with tc_transaction_free.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_transaction_transfer(const tc_tx_source_t *inputs,
+                                    size_t n_inputs,
+                                    const tc_tx_output_t *outputs,
+                                    size_t n_outputs,
+                                    tc_transaction_t *transaction_out);
+
+/**
+ * What a transaction is made of.
+ *
+ * info_out: its struct_size is set by the caller.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT.
+ */
+tc_status_t tc_transaction_info(tc_transaction_t transaction, tc_transaction_info_t *info_out);
+
+/**
+ * What an input of a transaction spends, and with which key.
+ *
+ * index: from 0.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_NOT_FOUND.
+ */
+tc_status_t tc_transaction_input(tc_transaction_t transaction,
+                                 size_t index,
+                                 tc_tx_source_t *input_out);
+
+/**
+ * An output of a transaction.
+ *
+ * index: from 0.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_NOT_FOUND.
+ */
+tc_status_t tc_transaction_output(tc_transaction_t transaction,
+                                  size_t index,
+                                  tc_tx_output_t *output_out);
+
+/**
+ * The canonical bytes of a transaction.
+ *
+ * bytes_out: owned, free with tc_bytes_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_transaction_to_bytes(tc_transaction_t transaction, tc_bytes_t *bytes_out);
+
+/**
+ * Submits a transaction, as tc_node_submit_transaction does its bytes.
+ *
+ * txid_out: may be null.
+ *
+ * Errors: as tc_node_submit_transaction.
+ */
+tc_status_t tc_transaction_submit(tc_transaction_t transaction,
+                                  tc_node_t node,
+                                  tc_txid_t *txid_out);
+
+/**
+ * Frees a transaction.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, also for what was freed already.
+ */
+tc_status_t tc_transaction_free(tc_transaction_t transaction);
+
+/* ---- Events ---- */
+
+/**
+ * Receives events from now on; the first subscriber also gets what was found at opening. Events
+ * are kept until they are fetched, event_queue_max of them: the oldest give way to a
+ * TC_EVENT_OVERFLOW.
+ *
+ * subscription_out: owned, free with tc_subscription_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_node_subscribe(tc_node_t node, tc_subscription_t *subscription_out);
+
+/**
+ * The next event, in order.
+ *
+ * timeout_ms: 0 for one that waits already, up to TC_FOREVER.
+ * event_out: owned, free with tc_event_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_TIMEOUT where none comes in
+ * time, TC_ERROR_CLOSED after TC_EVENT_CLOSED was given.
+ */
+tc_status_t tc_subscription_next_event(tc_subscription_t subscription,
+                                       uint64_t timeout_ms,
+                                       tc_event_t *event_out);
+
+/**
+ * A file descriptor that can be read while events wait, for epoll or an event loop.
+ *
+ * fd_out: borrowed from the subscription, valid until that is freed. Don't read or close it.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INTERNAL where the process
+ * has no file descriptors left.
+ */
+tc_status_t tc_subscription_readiness_fd(tc_subscription_t subscription, int32_t *fd_out);
+
+/**
+ * Ends a subscription. A thread that waits in tc_subscription_next_event goes on waiting for its
+ * time.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, also for what was freed already.
+ */
+tc_status_t tc_subscription_free(tc_subscription_t subscription);
+
+/**
+ * What happened. The TC_EVENT_ numbers say which fields count.
+ *
+ * info_out: its struct_size is set by the caller.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT.
+ */
+tc_status_t tc_event_info(tc_event_t event, tc_event_info_t *info_out);
+
+/**
+ * The name of what happened in lower case, as "block_confirmed".
+ *
+ * text_out: room for text_bytes bytes. required_out: what it takes; may be null.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_BUFFER_TOO_SMALL.
+ */
+tc_status_t tc_event_name(tc_event_t event,
+                          char *text_out,
+                          size_t text_bytes,
+                          size_t *required_out);
+
+/**
+ * What an event says in words, where it does: why a transaction was rejected, what was mended,
+ * why the node stopped. Else it is empty.
+ *
+ * text_out: room for text_bytes bytes. required_out: what it takes; may be null.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_BUFFER_TOO_SMALL.
+ */
+tc_status_t tc_event_text(tc_event_t event,
+                          char *text_out,
+                          size_t text_bytes,
+                          size_t *required_out);
+
+/**
+ * The block of a TC_EVENT_BLOCK_CONFIRMED.
+ *
+ * block_out: owned, free with tc_block_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_NOT_FOUND for other events.
+ */
+tc_status_t tc_event_block(tc_event_t event, tc_block_t *block_out);
+
+/**
+ * Frees an event.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, also for what was freed already.
+ */
+tc_status_t tc_event_free(tc_event_t event);
+
+/* ---- Wallets ---- */
+
+/**
+ * A wallet of a new key, from the operating system's randomness. Export it: it is nowhere else.
+ *
+ * wallet_out: owned, free with tc_wallet_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_NO_RANDOMNESS.
+ */
+tc_status_t tc_wallet_generate(tc_node_t node, tc_wallet_t *wallet_out);
+
+/**
+ * A wallet of the key that belongs to a seed: always the same, only as secret as it is.
+ *
+ * seed: seed_bytes bytes.
+ * wallet_out: owned, free with tc_wallet_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_wallet_from_seed(tc_node_t node,
+                                const uint8_t *seed,
+                                size_t seed_bytes,
+                                tc_wallet_t *wallet_out);
+
+/**
+ * A wallet of a key that the host has kept.
+ *
+ * wallet_out: owned, free with tc_wallet_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_wallet_import(tc_node_t node,
+                             const tc_secret_t *secret,
+                             tc_wallet_t *wallet_out);
+
+/**
+ * A wallet whose signatures the host makes, as with a hardware key.
+ *
+ * public_key: the key that the host signs with.
+ * sign: called with user for each input that is spent.
+ * release: called with user when the wallet does not need it any more, which may be after
+ * tc_wallet_free; null where nothing is to be done. Not called where this function fails.
+ * wallet_out: owned, free with tc_wallet_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_wallet_with_signer(tc_node_t node,
+                                  const tc_public_key_t *public_key,
+                                  tc_sign_t sign,
+                                  tc_release_t release,
+                                  void *user,
+                                  tc_wallet_t *wallet_out);
+
+/**
+ * Frees a wallet and wipes its keys. Coins that drafts of it reserve stay reserved.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, also for what was freed already.
+ */
+tc_status_t tc_wallet_free(tc_wallet_t wallet);
+
+/**
+ * The address of its first key, which change goes to.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_wallet_address(tc_wallet_t wallet, tc_address_t *address_out);
+
+/**
+ * The addresses of all its keys.
+ *
+ * addresses_out: room for addresses_max addresses. n_out: how many there are, also where that is
+ * more; may be null.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_BUFFER_TOO_SMALL.
+ */
+tc_status_t tc_wallet_addresses(tc_wallet_t wallet,
+                                tc_address_t *addresses_out,
+                                size_t addresses_max,
+                                size_t *n_out);
+
+/**
+ * Adds a new key. Export it: it is nowhere else.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_NO_RANDOMNESS.
+ */
+tc_status_t tc_wallet_new_address(tc_wallet_t wallet, tc_address_t *address_out);
+
+/**
+ * Adds a key that the host has kept.
+ *
+ * address_out: may be null.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_wallet_add_key(tc_wallet_t wallet,
+                              const tc_secret_t *secret,
+                              tc_address_t *address_out);
+
+/**
+ * The secret key of an address, for the host to keep. Wipe it with tc_secret_wipe after use.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_UNKNOWN_ADDRESS where the
+ * wallet has no such key or the host signs with it.
+ */
+tc_status_t tc_wallet_export(tc_wallet_t wallet,
+                             const tc_address_t *address,
+                             tc_secret_t *secret_out);
+
+/**
+ * The money of all its addresses.
+ *
+ * balance_out: its struct_size is set by the caller.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT,
+ * TC_ERROR_CLOSED, TC_ERROR_STORAGE_ numbers.
+ */
+tc_status_t tc_wallet_balance(tc_wallet_t wallet, tc_balance_t *balance_out);
+
+/**
+ * Pays: chooses coins, signs, submits, and returns when the payment is admitted. Many threads may
+ * pay from a wallet at once: no two ever pick the same coin.
+ *
+ * units: in units. payment_out: its struct_size is set by the caller; may be null.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT,
+ * TC_ERROR_INSUFFICIENT_FUNDS, TC_ERROR_TOO_MANY_COINS, TC_ERROR_TRANSACTION_DUST, and as
+ * tc_node_submit_transaction. Coins are free again after an error, unless no answer came.
+ */
+tc_status_t tc_wallet_pay(tc_wallet_t wallet,
+                          const tc_address_t *address,
+                          uint64_t units,
+                          tc_payment_t *payment_out);
+
+/**
+ * Makes several payments in one transaction.
+ *
+ * payments: n_payments elements, at least 1.
+ * payment_out: its struct_size is set by the caller; may be null.
+ *
+ * Errors: as tc_wallet_pay.
+ */
+tc_status_t tc_wallet_pay_many(tc_wallet_t wallet,
+                               const tc_tx_output_t *payments,
+                               size_t n_payments,
+                               tc_payment_t *payment_out);
+
+/**
+ * What payments would cost now. Nothing is reserved.
+ *
+ * payments: n_payments elements, at least 1. fee_out: in units.
+ *
+ * Errors: as tc_wallet_pay, without those of submitting.
+ */
+tc_status_t tc_wallet_estimate_fee(tc_wallet_t wallet,
+                                   const tc_tx_output_t *payments,
+                                   size_t n_payments,
+                                   uint64_t *fee_out);
+
+/**
+ * Signs the inputs of a transaction whose keys the wallet has. Whether the coins are there is
+ * not asked.
+ *
+ * n_signed_out: how many it signed; may be null.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE; what a signer of the host answers.
+ */
+tc_status_t tc_wallet_sign(tc_wallet_t wallet,
+                           tc_transaction_t transaction,
+                           size_t *n_signed_out);
+
+/* ---- Drafts: payments that are signed and not submitted ---- */
+
+/**
+ * Chooses coins for payments and signs. The coins are reserved until the draft is submitted or
+ * freed.
+ *
+ * payments: n_payments elements, at least 1.
+ * draft_out: owned; tc_draft_submit or tc_draft_free ends it.
+ *
+ * Errors: as tc_wallet_pay, without those of submitting.
+ */
+tc_status_t tc_wallet_build(tc_wallet_t wallet,
+                            const tc_tx_output_t *payments,
+                            size_t n_payments,
+                            tc_draft_t *draft_out);
+
+/**
+ * What a draft pays the masternodes, in units.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_draft_fee(tc_draft_t draft, uint64_t *fee_out);
+
+/**
+ * The signed transaction of a draft.
+ *
+ * transaction_out: owned, free with tc_transaction_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_draft_transaction(tc_draft_t draft, tc_transaction_t *transaction_out);
+
+/**
+ * Submits a draft and frees it, whether it is admitted or refused.
+ *
+ * payment_out: its struct_size is set by the caller; may be null.
+ *
+ * Errors: TC_ERROR_INVALID_ARGUMENT and TC_ERROR_INVALID_HANDLE, which leave a draft as it is;
+ * and as tc_node_submit_transaction.
+ */
+tc_status_t tc_draft_submit(tc_draft_t draft, tc_payment_t *payment_out);
+
+/**
+ * Frees a draft and the coins that it reserved.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, also for what was submitted or freed already.
+ */
+tc_status_t tc_draft_free(tc_draft_t draft);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif /* TIMECOIN_H */

@@ -1,0 +1,286 @@
+//! The structs of the header that report something. They begin with `struct_size` and may grow at
+//! their end; their fields leave no gaps, so that nothing of this process' stack goes out with them.
+
+#![allow(non_camel_case_types, reason = "names as C writes them")]
+
+use timecoin_core::{Balance, MempoolInfo, Payment, Tip};
+
+use crate::types::{
+    tc_address_t, tc_block_hash_t, tc_chain_id_t, tc_outpoint_t, tc_public_key_t, tc_txid_t,
+};
+
+/// A node at a glance.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_node_status_t {
+    /// Set it to sizeof(tc_node_status_t) before the call.
+    pub struct_size: usize,
+    /// The height of the last decided block; 0 for the genesis.
+    pub height: u64,
+    /// When it was proposed, in ms since 1970.
+    pub tip_timestamp_ms: u64,
+    /// This node's clock, in ms since 1970.
+    pub now_ms: u64,
+    /// The epoch of the next block.
+    pub epoch: u64,
+    /// How many masternodes decide.
+    pub n_masternodes: u64,
+    /// How many of them it takes.
+    pub quorum: u64,
+    /// Transactions that are neither confirmed nor refused.
+    pub mempool_transactions: u64,
+    /// Their bytes.
+    pub mempool_bytes: u64,
+    /// Durable blocks that are not in the derived tables yet.
+    pub storage_lag_blocks: u64,
+    /// The identity of the chain.
+    pub chain_id: tc_chain_id_t,
+    /// The hash of the last decided block.
+    pub tip_hash: tc_block_hash_t,
+    /// The masternode key of this node; zeros where it has none.
+    pub masternode_key: tc_public_key_t,
+    /// The round that the next height is in.
+    pub round: u32,
+    /// TC_NODE_STATE_.
+    pub state: i32,
+    /// TC_NETWORK_.
+    pub network: i32,
+    /// 1 where it has a masternode key.
+    pub has_masternode_key: u8,
+    /// 1 where that key decides in this epoch, and may sign.
+    pub is_active_masternode: u8,
+    /// 1 where it signs nothing until the next epoch, since it may have forgotten votes.
+    pub is_observer: u8,
+    /// Always 0.
+    pub reserved: u8,
+}
+
+/// The last decided block.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_tip_t {
+    /// Set it to sizeof(tc_tip_t) before the call.
+    pub struct_size: usize,
+    /// Its height; 0 for the genesis.
+    pub height: u64,
+    /// When it was proposed, in ms since 1970.
+    pub timestamp_ms: u64,
+    /// Its hash.
+    pub hash: tc_block_hash_t,
+}
+
+/// The money of an address or a wallet, in units.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_balance_t {
+    /// Set it to sizeof(tc_balance_t) before the call.
+    pub struct_size: usize,
+    /// The sum of its unspent outputs after the last decided block.
+    pub confirmed: u64,
+    /// The same once all final transactions are in a block: what nobody can take back.
+    pub finalized: u64,
+    /// What a new transaction can spend now.
+    pub spendable: u64,
+    /// Rewards that are too young to be spent.
+    pub immature: u64,
+    /// Collateral of masternodes.
+    pub locked: u64,
+}
+
+/// How full the mempool is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_mempool_info_t {
+    /// Set it to sizeof(tc_mempool_info_t) before the call.
+    pub struct_size: usize,
+    /// Transactions that are neither confirmed nor refused, those that wait for inputs included.
+    pub transactions: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How many it takes.
+    pub transactions_max: u64,
+    /// How many bytes it takes.
+    pub bytes_max: u64,
+}
+
+/// An output and how far its spending is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_utxo_t {
+    /// Set it to sizeof(tc_utxo_t) before the call; in an array, in its first element.
+    pub struct_size: usize,
+    /// In units.
+    pub value: u64,
+    /// The height of its block, 0 for the genesis; undefined where has_height is 0.
+    pub height: u64,
+    /// Which.
+    pub outpoint: tc_outpoint_t,
+    /// Whose key may spend it.
+    pub address: tc_address_t,
+    /// The transaction that spends it; zeros where has_spent_by is 0.
+    pub spent_by: tc_txid_t,
+    /// TC_ORIGIN_.
+    pub origin: i32,
+    /// TC_OUTPOINT_.
+    pub state: i32,
+    /// 1 where it is in a block; 0 where its transaction is final and in no block yet.
+    pub has_height: u8,
+    /// 1 where a transaction that is known, and not in a block yet, spends it.
+    pub has_spent_by: u8,
+    /// Always 0.
+    pub reserved: [u8; 6],
+}
+
+/// A payment that the node took.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_payment_t {
+    /// Set it to sizeof(tc_payment_t) before the call.
+    pub struct_size: usize,
+    /// What it pays the masternodes, in units.
+    pub fee: u64,
+    /// Its id, to wait for.
+    pub txid: tc_txid_t,
+}
+
+/// How far a transaction is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_transaction_status_t {
+    /// Set it to sizeof(tc_transaction_status_t) before the call.
+    pub struct_size: usize,
+    /// The height of its block; 0 where it is not confirmed.
+    pub height: u64,
+    /// TC_TRANSACTION_.
+    pub status: i32,
+    /// Why it was rejected.
+    pub rejection: tc_rejection_t,
+}
+
+/// A TC_ERROR_ number that says why a transaction was rejected; 0 for not rejected.
+pub type tc_rejection_t = i32;
+
+/// What a transaction is made of.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_transaction_info_t {
+    /// Set it to sizeof(tc_transaction_info_t) before the call.
+    pub struct_size: usize,
+    /// The first height whose block may hold it; 0 for any.
+    pub lock_time: u64,
+    /// Inputs.
+    pub n_inputs: u64,
+    /// Outputs.
+    pub n_outputs: u64,
+    /// The length of its canonical bytes.
+    pub bytes: u64,
+    /// Its id.
+    pub txid: tc_txid_t,
+    /// TC_TX_KIND_.
+    pub kind: i32,
+    /// Its format.
+    pub version: u32,
+}
+
+/// What a block says of itself.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_block_info_t {
+    /// Set it to sizeof(tc_block_info_t) before the call.
+    pub struct_size: usize,
+    /// Its position, from 1.
+    pub height: u64,
+    /// When it was proposed, in ms since 1970.
+    pub timestamp_ms: u64,
+    /// Transactions, its reward included.
+    pub n_transactions: u64,
+    /// The length of its canonical bytes.
+    pub bytes: u64,
+    /// Masternodes that signed its certificate.
+    pub n_signers: u64,
+    /// Its id.
+    pub hash: tc_block_hash_t,
+    /// The block before; for block 1 the chain id.
+    pub parent: tc_block_hash_t,
+    /// Commits to the transactions.
+    pub merkle_root: [u8; 32],
+    /// Commits to the unspent outputs after the block.
+    pub utxo_commitment: [u8; 32],
+    /// The consensus key of the first proposer.
+    pub proposer: tc_public_key_t,
+    /// The chain.
+    pub chain_id: tc_chain_id_t,
+    /// The round in which it was decided.
+    pub round: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// What happened. Which fields count depends on the kind; the others are 0.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_event_info_t {
+    /// Set it to sizeof(tc_event_info_t) before the call.
+    pub struct_size: usize,
+    /// Counts every event of the node from 1, whoever subscribes: a gap is an overflow.
+    pub sequence: u64,
+    /// When it happened, by the node's clock, in ms since 1970.
+    pub at_ms: u64,
+    /// The height that it is about.
+    pub height: u64,
+    /// The epoch that began.
+    pub epoch: u64,
+    /// Events that were lost.
+    pub missed: u64,
+    /// The transaction.
+    pub txid: tc_txid_t,
+    /// The block.
+    pub block_hash: tc_block_hash_t,
+    /// The round that is entered.
+    pub round: u32,
+    /// TC_EVENT_.
+    pub kind: i32,
+    /// TC_TRANSACTION_.
+    pub transaction_status: i32,
+    /// Why the transaction was rejected.
+    pub rejection: tc_rejection_t,
+}
+
+impl From<&Tip> for tc_tip_t {
+    fn from(tip: &Tip) -> Self {
+        let (height, timestamp_ms) = (tip.height.0, tip.timestamp.0);
+        tc_tip_t { struct_size: 0, height, timestamp_ms, hash: (&tip.hash).into() }
+    }
+}
+
+impl From<&Balance> for tc_balance_t {
+    fn from(balance: &Balance) -> Self {
+        tc_balance_t {
+            struct_size: 0,
+            confirmed: balance.confirmed.units(),
+            finalized: balance.finalized.units(),
+            spendable: balance.spendable.units(),
+            immature: balance.immature.units(),
+            locked: balance.locked.units(),
+        }
+    }
+}
+
+impl From<&MempoolInfo> for tc_mempool_info_t {
+    fn from(info: &MempoolInfo) -> Self {
+        tc_mempool_info_t {
+            struct_size: 0,
+            transactions: info.transactions as u64,
+            bytes: info.bytes as u64,
+            transactions_max: info.transactions_max as u64,
+            bytes_max: info.bytes_max as u64,
+        }
+    }
+}
+
+impl From<&Payment> for tc_payment_t {
+    fn from(payment: &Payment) -> Self {
+        let (fee, txid) = (payment.fee.units(), (&payment.txid).into());
+        tc_payment_t { struct_size: 0, fee, txid }
+    }
+}

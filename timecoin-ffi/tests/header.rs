@@ -1,0 +1,62 @@
+//! `include/timecoin.h` is what the sources say, and its numbers are core's.
+//!
+//! After a change of the interface, write it anew:
+//! `TIMECOIN_WRITE_HEADER=1 cargo test -p timecoin-ffi --test header`.
+
+mod generate;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use timecoin_core::ErrorCode;
+
+fn header_path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../include/timecoin.h")
+}
+
+#[test]
+fn the_committed_header_is_up_to_date() {
+    let generated = generate::header();
+    if std::env::var_os("TIMECOIN_WRITE_HEADER").is_some() {
+        fs::write(header_path(), &generated).unwrap();
+    }
+    let committed = fs::read_to_string(header_path()).unwrap_or_default();
+    let mut lines = generated.lines().zip(committed.lines());
+    let difference = lines.find(|(generated, committed)| generated != committed);
+    assert!(
+        generated == committed,
+        "include/timecoin.h is out of date (first difference: {difference:?}); write it with \
+         TIMECOIN_WRITE_HEADER=1 cargo test -p timecoin-ffi --test header"
+    );
+}
+
+#[test]
+fn every_error_of_core_has_its_number_and_a_sentence() {
+    let header = generate::header();
+    for code in ErrorCode::ALL {
+        let define = format!("#define TC_ERROR_{} {}\n", code.name().to_uppercase(), code.as_i32());
+        let at = header.find(&define).unwrap_or_else(|| panic!("no {define}"));
+        assert!(header[..at].ends_with(" */\n"), "{define} has no sentence");
+    }
+    assert_eq!(header.matches("#define TC_ERROR_").count(), ErrorCode::ALL.len());
+}
+
+/// A name that C calls must be one that a reader of the header can look up.
+#[test]
+fn every_function_is_documented() {
+    let header = generate::header();
+    let mut n_functions = 0;
+    for (at, _) in header.match_indices(");\n") {
+        let declaration = header[..at].rfind("\n\n").map_or(0, |start| start + 2);
+        let declaration = &header[declaration..at];
+        if declaration.contains("typedef") {
+            continue;
+        }
+        n_functions += 1;
+        assert!(declaration.starts_with("/**"), "no comment: {declaration}");
+        let is_status = declaration.contains("\ntc_status_t ");
+        assert!(!is_status || declaration.contains("Errors:")
+            || declaration.contains("Null is fine"), "no errors: {declaration}");
+    }
+    assert_eq!(n_functions, generate::functions(&header).len());
+}

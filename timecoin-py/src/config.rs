@@ -1,0 +1,209 @@
+//! What a node is opened with.
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyInt, PyString};
+use timecoin_core::{Genesis, secret_to_text};
+
+use crate::convert::type_error;
+use crate::guard::pure;
+use crate::html::{Maybe, fields, truth};
+use crate::keys::KeyPair;
+
+/// What a node is opened with: the genesis, which all nodes of a chain agree on, and what one
+/// operator may choose. Immutable: `replace()` gives another one.
+///
+/// `Config(genesis_json, **fields)` follows the chain of that genesis; `Config.regtest()` is the
+/// one masternode of a chain of its own. Fields, all with a default that fits:
+///
+/// - `data_dir`: the directory where everything is kept; `None` for memory.
+/// - `masternode_key`: a `KeyPair` or its secret, for a masternode; `None` to follow only.
+/// - `mempool_transactions_max`: default 10,000.
+/// - `mempool_bytes_max`: default 300,000,000.
+/// - `waiting_transactions_max`: transactions that wait for unknown inputs; default 1,000.
+/// - `waiting_ms_max`: for how many milliseconds; default 60,000.
+/// - `utxo_cache_entries`: outputs kept in memory by a store on disk; default 10,000.
+/// - `store_cache_bytes`: memory for its tables; `None` for a share of what there is.
+/// - `sync_writes`: whether a write counts only once the disk has it; default true.
+/// - `round_timeout_ms`: the timeout of round 0; default 30,000.
+/// - `submit_timeout_ms`: how long a submit waits for its answer; default 30,000.
+/// - `event_queue_max`: events kept for a subscriber that does not fetch them; default 16,384.
+/// - `runtime_threads`: threads of this node's own; 0, the default, shares those of the process.
+///
+/// Raises `RequestError` (`invalid_config`, which names field and range; `invalid_genesis`).
+#[pyclass(frozen, module = "timecoin")]
+#[derive(Clone)]
+pub(crate) struct Config(pub(crate) timecoin_core::Config);
+
+#[pymethods]
+impl Config {
+    #[new]
+    #[pyo3(signature = (genesis_json, **fields))]
+    fn new(genesis_json: &str, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let genesis = pure(|| Genesis::from_json(genesis_json))?;
+        Config(timecoin_core::Config::new(genesis)).with(fields)
+    }
+
+    /// The one masternode of a regtest chain of its own, with well-known keys: the key pair of
+    /// `Config.regtest_wallet()` owns its coins. In memory where there is no `data_dir`.
+    #[staticmethod]
+    #[pyo3(signature = (data_dir = None, **fields))]
+    fn regtest(data_dir: Option<PathBuf>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let mut config = timecoin_core::Config::regtest();
+        config.data_dir = data_dir;
+        Config(config).with(fields)
+    }
+
+    /// The key that owns the coins of `Config.regtest()`. Everybody knows it.
+    #[staticmethod]
+    fn regtest_wallet() -> KeyPair {
+        KeyPair(timecoin_core::Config::regtest_wallet())
+    }
+
+    /// The same with these fields changed.
+    #[pyo3(signature = (**fields))]
+    fn replace(&self, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        self.clone().with(fields)
+    }
+
+    /// For `copy.replace()`.
+    #[pyo3(signature = (**fields))]
+    fn __replace__(&self, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        self.clone().with(fields)
+    }
+
+    /// The genesis as JSON, to change and to give to `Config()`.
+    #[getter]
+    fn genesis_json(&self) -> String {
+        self.0.genesis.to_json()
+    }
+
+    /// The directory where everything is kept; `None` for memory.
+    #[getter]
+    fn data_dir(&self) -> Option<&PathBuf> {
+        self.0.data_dir.as_ref()
+    }
+
+    /// The consensus keys of a masternode; `None` for a node that only follows.
+    #[getter]
+    fn masternode_key(&self) -> Option<KeyPair> {
+        self.0.masternode_key.clone().map(KeyPair)
+    }
+
+    /// Transactions in the mempool.
+    #[getter]
+    fn mempool_transactions_max(&self) -> usize {
+        self.0.mempool_transactions_max
+    }
+
+    /// Bytes of the transactions in the mempool.
+    #[getter]
+    fn mempool_bytes_max(&self) -> usize {
+        self.0.mempool_bytes_max
+    }
+
+    /// Transactions that wait for unknown inputs.
+    #[getter]
+    fn waiting_transactions_max(&self) -> usize {
+        self.0.waiting_transactions_max
+    }
+
+    /// How long they wait, in milliseconds.
+    #[getter]
+    fn waiting_ms_max(&self) -> u64 {
+        self.0.waiting_ms_max
+    }
+
+    /// Unspent outputs kept in memory by a store on disk.
+    #[getter]
+    fn utxo_cache_entries(&self) -> usize {
+        self.0.utxo_cache_entries
+    }
+
+    /// Bytes of tables kept in memory by a store on disk; `None` for a share of what there is.
+    #[getter]
+    fn store_cache_bytes(&self) -> Option<u64> {
+        self.0.store_cache_bytes
+    }
+
+    /// Whether a write counts only once the disk has it.
+    #[getter]
+    fn sync_writes(&self) -> bool {
+        self.0.sync_writes
+    }
+
+    /// The timeout of round 0, in milliseconds.
+    #[getter]
+    fn round_timeout_ms(&self) -> u64 {
+        self.0.round_timeout_ms
+    }
+
+    /// How long a submit waits for its answer, in milliseconds.
+    #[getter]
+    fn submit_timeout_ms(&self) -> u64 {
+        self.0.submit_timeout_ms
+    }
+
+    /// Events kept for a subscriber that does not fetch them.
+    #[getter]
+    fn event_queue_max(&self) -> usize {
+        self.0.event_queue_max
+    }
+
+    /// Threads of this node's own; 0 for those that nodes of a process share.
+    #[getter]
+    fn runtime_threads(&self) -> usize {
+        self.0.runtime_threads
+    }
+
+    fn __repr__(&self) -> String {
+        let dir = self.0.data_dir.as_ref().map(|dir| format!("'{}'", dir.display()));
+        fields(
+            "Config",
+            &[
+                ("network", &self.0.genesis.network),
+                ("chain_id", &self.0.genesis.chain_id()),
+                ("data_dir", &Maybe(dir)),
+                ("is_masternode", &truth(self.0.masternode_key.is_some())),
+            ],
+        )
+    }
+}
+
+impl Config {
+    fn with(mut self, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        for (name, value) in fields.iter().flat_map(|fields| fields.iter()) {
+            let name: String = name.extract()?;
+            if name == "data_dir" {
+                self.0.data_dir = value.extract()?;
+                continue;
+            }
+            let text = field_text(&name, &value)?;
+            pure(|| self.0.set(&name, &text))?;
+        }
+        Ok(self)
+    }
+}
+
+/// The text that core reads a field from.
+fn field_text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    if value.is_none() {
+        return Ok(String::new());
+    }
+    if let Ok(is) = value.cast::<PyBool>() {
+        return Ok(is.is_true().to_string());
+    }
+    if value.is_instance_of::<PyInt>() || value.is_instance_of::<PyString>() {
+        return Ok(value.str()?.to_str()?.to_owned());
+    }
+    if let Ok(keys) = value.cast::<KeyPair>() {
+        return Ok(secret_to_text(&keys.get().0.secret()).to_string());
+    }
+    Err(type_error(name, "an int, a bool, a str, a KeyPair or None", value.as_borrowed()))
+}
+
+/// Name and range of every field but the genesis.
+pub(crate) fn config_fields() -> Vec<(&'static str, &'static str)> {
+    timecoin_core::Config::FIELDS.iter().map(|field| (field.name, field.range)).collect()
+}

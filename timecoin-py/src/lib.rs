@@ -1,0 +1,77 @@
+//! The Python module over [`timecoin_core`]: it converts, calls one method, converts back.
+//!
+//! Each file holds the classes of one subject; [`guard`] is the door that every call into core
+//! goes through. Enumerations, exceptions and what needs `asyncio` are written in Python, in
+//! `python/timecoin/`; `_timecoin.pyi` beside them has the types.
+
+mod address;
+mod amount;
+mod bench;
+mod block;
+mod config;
+mod convert;
+mod enums;
+mod error;
+mod events;
+mod guard;
+mod hashes;
+mod html;
+mod info;
+mod keys;
+mod logging;
+mod masternodes;
+mod node;
+mod process;
+mod signer;
+mod transaction;
+mod wallet;
+
+/// The native part of `timecoin`.
+#[pyo3::pymodule]
+mod _timecoin {
+    use pyo3::prelude::*;
+    use pyo3::types::PyTuple;
+
+    #[pymodule_export]
+    use crate::address::Address;
+    #[pymodule_export]
+    use crate::amount::Amount;
+    #[pymodule_export]
+    use crate::bench::_bench_pay;
+    #[pymodule_export]
+    use crate::block::{Block, CommitCertificate, Tip};
+    #[pymodule_export]
+    use crate::config::Config;
+    #[pymodule_export]
+    use crate::events::{
+        BlockConfirmedEvent, ClosedEvent, EpochBeganEvent, Event, EvidenceFoundEvent,
+        ObservingEvent, OverflowEvent, PoisonedEvent, RepairedEvent, RoundChangedEvent,
+        SafetyViolationEvent, SignatureRefusedEvent, Subscription, TransactionStatusEvent,
+    };
+    #[pymodule_export]
+    use crate::hashes::{BlockHash, ChainId, PublicKey, Txid, Wtxid};
+    #[pymodule_export]
+    use crate::info::{Balance, MempoolInfo, NodeStatus, TransactionInfo, UtxoInfo};
+    #[pymodule_export]
+    use crate::keys::KeyPair;
+    #[pymodule_export]
+    use crate::logging::{_set_log_level, drain_logs};
+    #[pymodule_export]
+    use crate::masternodes::{
+        FinalityCertificate, Masternode, MasternodeSet, verify_finality_proof,
+    };
+    #[pymodule_export]
+    use crate::node::{Node, UtxoIterator};
+    #[pymodule_export]
+    use crate::transaction::{OutPoint, Transaction, TxInput, TxOutput};
+    #[pymodule_export]
+    use crate::wallet::{Draft, Payment, Wallet};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("ERROR_CODES", PyTuple::new(py, crate::error::codes())?)?;
+        module.add("CONFIG_FIELDS", PyTuple::new(py, crate::config::config_fields())?)
+    }
+}

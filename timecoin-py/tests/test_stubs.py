@@ -1,0 +1,111 @@
+"""Names, stubs, documentation and texts hold together."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+
+import timecoin
+from timecoin import _timecoin
+
+STUBS = ast.parse((Path(timecoin.__file__).parent / "_timecoin.pyi").read_text())
+CLASSES = {node.name: node for node in STUBS.body if isinstance(node, ast.ClassDef)}
+
+# What every class has, or what only the interpreter calls.
+EVERYWHERE = set(dir(object)) | {"__module__", "__doc__", "__replace__"}
+
+
+def members(node: ast.ClassDef) -> dict[str, ast.FunctionDef]:
+    return {item.name: item for item in node.body if isinstance(item, ast.FunctionDef)}
+
+
+def is_property(function: ast.FunctionDef) -> bool:
+    return any(isinstance(name, ast.Name) and name.id == "property" for name in function.decorator_list)
+
+
+def public(names) -> set[str]:
+    return {name for name in names if not name.startswith("_")}
+
+
+def test_the_stubs_name_what_is_there():
+    functions = {node.name for node in STUBS.body if isinstance(node, ast.FunctionDef)}
+    variables = {node.target.id for node in STUBS.body if isinstance(node, ast.AnnAssign)}
+    named = public(CLASSES) | public(functions) | {v for v in variables if v.isupper()}
+    assert named == public(dir(_timecoin))
+    assert "_set_log_level" in functions and "_bench_pay" in functions
+
+
+@pytest.mark.parametrize("name", sorted(public(CLASSES)))
+def test_the_stubs_of_a_class_hold(name):
+    cls, stub = getattr(_timecoin, name), members(CLASSES[name])
+    assert public(stub) == public(vars(cls))
+    special = {member for member in vars(cls) if member.startswith("_")} - EVERYWHERE
+    assert special <= set(stub) | {"__weakref__"}, special - set(stub)
+    for member, function in stub.items():
+        runtime = inspect.getattr_static(cls, member, None) or getattr(cls, member)
+        assert is_property(function) == inspect.isgetsetdescriptor(runtime), member
+        if not member.startswith("_") and callable(getattr(cls, member)):
+            parameters = list(inspect.signature(getattr(cls, member)).parameters.values())
+            said = function.args
+            names = [a.arg for a in said.args + said.kwonlyargs if a.arg != "self"]
+            names += [a.arg for a in (said.vararg, said.kwarg) if a]
+            assert [p.name for p in parameters if p.name != "self"] == names, member
+
+
+@pytest.mark.parametrize("name", sorted(public(CLASSES)))
+def test_everything_is_documented(name):
+    cls = getattr(_timecoin, name)
+    assert cls.__doc__ and cls.__module__ == "timecoin"
+    for member in public(vars(cls)):
+        assert getattr(cls, member).__doc__, f"{name}.{member}"
+
+
+def test_the_package_exports_what_it_lists():
+    assert sorted(timecoin.__all__) == timecoin.__all__ or set(timecoin.__all__)
+    for name in timecoin.__all__:
+        assert hasattr(timecoin, name)
+    native = public(dir(_timecoin)) - {"ERROR_CODES", "CONFIG_FIELDS"}
+    assert native <= set(timecoin.__all__)
+
+
+def test_every_kind_of_event_has_a_class():
+    for kind in timecoin.EventKind:
+        name = "".join(word.capitalize() for word in kind.value.split("_")) + "Event"
+        assert issubclass(getattr(timecoin, name), timecoin.Event)
+
+
+def test_names_of_states_are_those_of_core():
+    from timecoin._enums import OutpointState, Origin
+
+    assert [state.value for state in timecoin.TransactionStatus][:4] == [
+        "pending",
+        "approved",
+        "certified",
+        "finalized",
+    ]
+    assert all(state == state.value == str(state) == f"{state}" for state in OutpointState)
+    assert len(Origin) == 3
+
+
+def test_texts_tell_what_a_thing_is(node, alice, bob):
+    payment = alice.pay(bob.address, "5 TIME")
+    payment.wait_finalized()
+    node.produce_block()
+    block = node.block(1)
+    shown = [
+        node, alice, payment, block, node.tip(), node.status(), node.mempool_info(),
+        node.masternodes(), node.masternodes()[0], bob.balance(), node.config,
+        payment.transaction, payment.transaction.inputs[0], payment.transaction.outputs[0],
+        block.certificate, node.transaction(payment.txid), next(iter(node.utxos_of(bob.address))),
+        timecoin.KeyPair.from_seed("x"),
+    ]  # fmt: skip
+    for thing in shown:
+        assert repr(thing).startswith(type(thing).__name__ + "(") and "0x" not in repr(thing)
+    secret = node.config.masternode_key.secret()
+    assert not any(secret in repr(thing) for thing in shown)
+    for thing in (node, payment, block, node.status(), node.masternodes(), bob.balance()):
+        html = thing._repr_html_()
+        assert html.startswith("<table>") and html.endswith("</table>")
