@@ -7,6 +7,7 @@ pub mod ledger;
 pub mod mempool;
 pub mod node;
 pub mod params;
+pub mod sim;
 pub mod storage;
 #[cfg(test)]
 pub(crate) mod testkit;

@@ -60,7 +60,10 @@ mod tests {
     fn a_panic_becomes_a_status_with_its_text() {
         assert_eq!(guard(|| Ok(())), TC_OK);
         let status = guard(|| panic!("out of {}", "luck"));
-        assert_eq!((status, last_text()), (ErrorCode::Internal.as_i32(), "panic: out of luck".into()));
+        assert_eq!(
+            (status, last_text()),
+            (ErrorCode::Internal.as_i32(), "panic: out of luck".into())
+        );
         let status = guard(|| std::panic::panic_any(7));
         assert_eq!((status, last_text()), (ErrorCode::Internal.as_i32(), "panic".into()));
     }

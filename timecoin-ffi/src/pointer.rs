@@ -80,11 +80,7 @@ pub(crate) fn text(pointer: *const c_char, what: &str) -> Result<String, Failure
 }
 
 /// A copy of `n` values; null is fine for none.
-pub(crate) fn values<T: Plain>(
-    pointer: *const T,
-    n: usize,
-    what: &str,
-) -> Result<Vec<T>, Failure> {
+pub(crate) fn values<T: Plain>(pointer: *const T, n: usize, what: &str) -> Result<Vec<T>, Failure> {
     if n == 0 {
         return Ok(Vec::new());
     }

@@ -3,9 +3,7 @@
 #![allow(unsafe_code, reason = "exports keep their name; memory is touched in pointer.rs alone")]
 
 use timecoin_core::types::encode::{decode, encode};
-use timecoin_core::{
-    ChainId, FinalityCertificate, MasternodeSet, Txid, verify_finality_proof,
-};
+use timecoin_core::{ChainId, FinalityCertificate, MasternodeSet, Txid, verify_finality_proof};
 
 use crate::bytes::Bytes;
 use crate::constants::tc_status_t;

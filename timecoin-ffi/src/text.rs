@@ -142,10 +142,7 @@ pub extern "C" fn tc_outpoint_to_text(
 ///
 /// Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_MALFORMED.
 #[unsafe(no_mangle)]
-pub extern "C" fn tc_txid_from_text(
-    text: *const c_char,
-    txid_out: *mut tc_txid_t,
-) -> tc_status_t {
+pub extern "C" fn tc_txid_from_text(text: *const c_char, txid_out: *mut tc_txid_t) -> tc_status_t {
     from_text::<Txid, _>(text, txid_out, "txid_out")
 }
 

@@ -55,8 +55,10 @@ fn every_function_is_documented() {
         n_functions += 1;
         assert!(declaration.starts_with("/**"), "no comment: {declaration}");
         let is_status = declaration.contains("\ntc_status_t ");
-        assert!(!is_status || declaration.contains("Errors:")
-            || declaration.contains("Null is fine"), "no errors: {declaration}");
+        assert!(
+            !is_status || declaration.contains("Errors:") || declaration.contains("Null is fine"),
+            "no errors: {declaration}"
+        );
     }
     assert_eq!(n_functions, generate::functions(&header).len());
 }

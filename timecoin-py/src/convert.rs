@@ -21,6 +21,11 @@ pub(crate) struct Timeout(pub(crate) Duration);
 impl Timeout {
     /// For as long as it takes.
     pub(crate) const FOREVER: Timeout = Timeout(Duration::MAX);
+
+    /// As Python gives it.
+    pub(crate) fn seconds(self) -> Option<f64> {
+        (self.0 != Duration::MAX).then(|| self.0.as_secs_f64())
+    }
 }
 
 impl<'a, 'py> FromPyObject<'a, 'py> for Timeout {

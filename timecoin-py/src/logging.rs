@@ -5,8 +5,9 @@
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
+use std::process;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use pyo3::prelude::*;
@@ -28,6 +29,10 @@ static QUEUE: Mutex<Queue> = Mutex::new(Queue { records: VecDeque::new(), n_lost
 /// Whether the queue holds anything: all that a call looks at in most cases.
 static IS_WAITING: AtomicBool = AtomicBool::new(false);
 
+/// The process that collects. A forked child must not touch the queue, whose lock may have been
+/// held by a thread that the child does not have.
+static PROCESS: OnceLock<u32> = OnceLock::new();
+
 /// The finest level that is collected, from 0 (nothing) to 5 (trace).
 static LEVEL: AtomicUsize = AtomicUsize::new(0);
 
@@ -36,7 +41,7 @@ static LEVEL: AtomicUsize = AtomicUsize::new(0);
 #[pyfunction]
 pub(crate) fn _set_log_level(level: usize) {
     LEVEL.store(level, Ordering::Relaxed);
-    if level > 0 {
+    if level > 0 && *PROCESS.get_or_init(process::id) == process::id() {
         // An error says that it is in place already.
         let _ = set_global_default(Collector);
     }
@@ -51,7 +56,7 @@ pub(crate) fn drain_logs(py: Python<'_>) {
 
 /// Hands the records that wait to Python's `logging`, on this thread.
 pub(crate) fn deliver(py: Python<'_>) {
-    if !IS_WAITING.load(Ordering::Relaxed) {
+    if !IS_WAITING.load(Ordering::Relaxed) || PROCESS.get() != Some(&process::id()) {
         return;
     }
     let (records, n_lost) = {

@@ -343,14 +343,14 @@ impl Node {
     }
 
     /// As `wait_finalized`, to be awaited: waits on the loop that runs it, and needs no thread.
-    #[pyo3(signature = (txid, timeout = Some(30.0)))]
+    #[pyo3(signature = (txid, timeout = Timeout(DEFAULT_TIMEOUT)), text_signature = "($self, txid, timeout=30.0)")]
     fn wait_finalized_async<'py>(
         slf: &Bound<'py, Self>,
         txid: Txid,
-        timeout: Option<f64>,
+        timeout: Timeout,
     ) -> PyResult<Bound<'py, PyAny>> {
         let wait = slf.py().import("timecoin._aio")?.getattr("wait_finalized")?;
-        wait.call1((slf, txid, timeout))
+        wait.call1((slf, txid, timeout.seconds()))
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {

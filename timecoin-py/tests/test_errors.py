@@ -7,9 +7,9 @@ import os
 import pickle
 
 import pytest
-from conftest import on_demand
 
 import timecoin
+from conftest import on_demand
 from timecoin import Amount, ErrorCode, KeyPair, OutPoint, Transaction, Txid
 
 ALICE = timecoin.Config.regtest_wallet()

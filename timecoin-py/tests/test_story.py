@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import on_demand
 
 import timecoin
+from conftest import on_demand
 from timecoin import NodeState, OutpointState, TransactionStatus
 
 
@@ -54,9 +54,8 @@ def test_a_new_node_answers_before_it_is_started(config):
 
 
 def test_a_with_block_closes_the_node_also_after_an_error(config):
-    with pytest.raises(KeyError):
-        with timecoin.Node(config) as node:
-            raise KeyError
+    with pytest.raises(KeyError), timecoin.Node(config) as node:
+        raise KeyError
     assert node.state == "closed"
 
 
@@ -124,7 +123,12 @@ def test_an_outsider_verifies_the_finality_proof(node, alice, bob):
 def test_the_node_tells_how_it_is(node, alice, bob):
     alice.pay(bob.address, "5 TIME").wait_finalized()
     status = node.status()
-    assert (status.state, status.height, status.n_masternodes, status.quorum) == ("running", 0, 1, 1)
+    assert (status.state, status.height, status.n_masternodes, status.quorum) == (
+        "running",
+        0,
+        1,
+        1,
+    )
     assert status.is_active_masternode and not status.is_observer
     assert status.chain_id == node.chain_id and status.network == node.network == "regtest"
     assert node.mempool_info().transactions == status.mempool_transactions == 1

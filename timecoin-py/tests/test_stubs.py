@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,9 @@ def members(node: ast.ClassDef) -> dict[str, ast.FunctionDef]:
 
 
 def is_property(function: ast.FunctionDef) -> bool:
-    return any(isinstance(name, ast.Name) and name.id == "property" for name in function.decorator_list)
+    return any(
+        isinstance(name, ast.Name) and name.id == "property" for name in function.decorator_list
+    )
 
 
 def public(names) -> set[str]:
@@ -77,17 +80,29 @@ def test_every_kind_of_event_has_a_class():
         assert issubclass(getattr(timecoin, name), timecoin.Event)
 
 
-def test_names_of_states_are_those_of_core():
-    from timecoin._enums import OutpointState, Origin
+CORE = Path(__file__).resolve().parents[2] / "timecoin-core/src"
 
-    assert [state.value for state in timecoin.TransactionStatus][:4] == [
-        "pending",
-        "approved",
-        "certified",
-        "finalized",
-    ]
-    assert all(state == state.value == str(state) == f"{state}" for state in OutpointState)
-    assert len(Origin) == 3
+# Where core gives each of the enumerations its names.
+NAMED = {
+    "TransactionStatus": "engine/output.rs",
+    "NodeState": "node/state.rs",
+    "OutpointState": "node/published.rs",
+    "Network": "types/address.rs",
+    "EventKind": "node/event.rs",
+}
+
+
+@pytest.mark.parametrize("name", list(NAMED))
+def test_names_of_states_are_those_of_core(name):
+    core = {"EventKind": "NodeEventKind"}.get(name, name)
+    source = (CORE / NAMED[name]).read_text()
+    named = re.findall(rf"{core}::\w+(?: *\{{ \.\. \}}|\(_\))? => \"([a-z_]+)\"", source)
+    members = list(getattr(timecoin, name))
+    # A network's address prefixes come before its names.
+    assert [member.value for member in members] == named[-len(members) :]
+    for member in members:
+        assert member == member.value == str(member) == f"{member}"
+        assert member.name == member.value.upper()
 
 
 def test_texts_tell_what_a_thing_is(node, alice, bob):

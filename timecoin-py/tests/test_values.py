@@ -61,7 +61,7 @@ def test_amounts_say_what_they_do_not_take():
     assert code_of(Amount, 2**64) is ErrorCode.INVALID_ARGUMENT
     assert code_of(lambda: Amount(1) * -1) is ErrorCode.INVALID_ARGUMENT
     for wrong in (1.5, True, None, b"1", decimal.Decimal(1)):
-        with pytest.raises(TypeError, match="1.5 TIME"):
+        with pytest.raises(TypeError, match=r"1\.5 TIME"):
             Amount(wrong)
     for wrong in (1, "1 TIME", None):
         with pytest.raises(TypeError):
@@ -211,7 +211,12 @@ def test_a_config_is_read_and_replaced(tmp_path):
     again = timecoin.Config(config.genesis_json, masternode_key=config.masternode_key.secret())
     assert again.masternode_key == config.masternode_key
     assert code_of(timecoin.Config, "{}") is ErrorCode.INVALID_GENESIS
-    for fields in ({"moon": 1}, {"round_timeout_ms": 0}, {"event_queue_max": -1}, {"sync_writes": 3}):
+    for fields in (
+        {"moon": 1},
+        {"round_timeout_ms": 0},
+        {"event_queue_max": -1},
+        {"sync_writes": 3},
+    ):
         assert code_of(timecoin.Config.regtest, **fields) is ErrorCode.INVALID_CONFIG
     with pytest.raises(TypeError, match="round_timeout_ms"):
         timecoin.Config.regtest(round_timeout_ms=1.5)

@@ -156,7 +156,9 @@ impl Consensus {
     pub fn set_due(&mut self, now: Timestamp) {
         if !self.is_due {
             self.is_due = true;
-            self.timer.get_or_insert(now.after(self.timeout(self.state.round)));
+            if self.state.round == Round::ZERO {
+                self.timer.get_or_insert(now.after(self.timeout(self.state.round)));
+            }
         }
     }
 
@@ -322,10 +324,22 @@ impl Consensus {
         }
     }
 
-    /// Starts the timer again after a restart in a round above 0.
-    pub fn resume_timer(&mut self, now: Timestamp) {
-        if self.state.round > Round::ZERO {
-            self.timer = Some(now.after(self.timeout(self.state.round)));
+    /// Starts the timer of the round once there is a reason to expect anything of it: a proposal
+    /// is accepted, or a quorum has left the rounds below (as in PBFT 4.5.2). A masternode whose
+    /// clock is ahead so waits for the others, instead of going from round to round alone and
+    /// being in none at the same time as they are.
+    fn start_timer(&mut self, now: Timestamp) {
+        if self.timer.is_some() || self.state.position == Position::Decided {
+            return;
+        }
+        let round = self.state.round;
+        let has_accepted = self.state.position != Position::Waiting;
+        let changes = self.round_changes.values();
+        let is_quorum_here = round > Round::ZERO
+            && changes.filter(|change| change.ballot.ballot.round >= round).count()
+                >= self.set.quorum();
+        if has_accepted || is_quorum_here {
+            self.timer = Some(now.after(self.timeout(round)));
         }
     }
 
@@ -335,27 +349,28 @@ impl Consensus {
             return Some(step);
         }
         self.own?;
+        self.start_timer(now);
         if self.timer().is_some_and(|timer| timer <= now)
-            && let Some(step) = self.take(Input::Timeout(self.state.round), now)
+            && let Some(step) = self.take(Input::Timeout(self.state.round))
         {
             return Some(step);
         }
-        if let Some(step) = self.lowest_ahead().and_then(|r| self.take(Input::Ahead(r), now)) {
+        if let Some(step) = self.lowest_ahead().and_then(|r| self.take(Input::Ahead(r))) {
             return Some(step);
         }
         if let Some((round, block)) = self.offered.take()
-            && let Some(step) = self.take(Input::Proposal(round, block), now)
+            && let Some(step) = self.take(Input::Proposal(round, block))
         {
             return Some(step);
         }
         if let Position::Accepted(block) = self.state.position {
             let quorum = self.set.quorum();
             if self.prepares.quorum(self.state.round, block, quorum).is_some() {
-                return self.take(Input::PrepareQuorum(self.state.round, block), now);
+                return self.take(Input::PrepareQuorum(self.state.round, block));
             }
         }
         if self.may_propose() {
-            return self.take(Input::MayPropose(self.state.round), now);
+            return self.take(Input::MayPropose(self.state.round));
         }
         None
     }
@@ -364,7 +379,7 @@ impl Consensus {
         let in_hand = |block: &BlockHash| self.candidates.contains_key(block);
         let found = self.commits.quorums(self.set.quorum()).find(|(_, block)| in_hand(block));
         let (round, block) = found?;
-        self.take(Input::CommitQuorum(round, block), Timestamp::ZERO)
+        self.take(Input::CommitQuorum(round, block))
     }
 
     fn lowest_ahead(&self) -> Option<Round> {
@@ -411,12 +426,12 @@ impl Consensus {
     }
 
     /// Runs an input through the table and keeps what the transition needs kept.
-    fn take(&mut self, input: Input, now: Timestamp) -> Option<Step> {
+    fn take(&mut self, input: Input) -> Option<Step> {
         let (state, action) = transition(self.state, input)?;
         let entered = state.round > self.state.round;
         self.state = state;
         if entered {
-            self.timer = Some(now.after(self.timeout(state.round)));
+            self.timer = None;
             self.is_due = true;
         }
         match action {

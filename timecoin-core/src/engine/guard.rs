@@ -197,6 +197,12 @@ impl SignGuard {
         Ok(())
     }
 
+    /// Whether an Approve or a Reject of a transaction was signed in this epoch. That is known
+    /// still after a block has settled the transaction and everything else forgot it.
+    pub fn has_voted(&self, txid: &Txid) -> bool {
+        self.votes.contains_key(&vote_id(txid))
+    }
+
     /// An Approve is released: a quorum rejected the transaction (F6).
     pub fn release_approve(&mut self, txid: &Txid, claims: impl Iterator<Item = OutPoint>) {
         for outpoint in claims {

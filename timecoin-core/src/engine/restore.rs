@@ -1,22 +1,24 @@
 //! Taking up after a restart: what the vote log holds is promised still (PROTOCOL 6).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Engine;
 use super::output::{Halt, Record};
 use crate::consensus::Restored;
 use crate::ledger::block::verify_block;
-use crate::ledger::transaction::{Spend, SpendError, check_spend};
+use crate::ledger::transaction::{Spend, SpendError, TransactionError, check_spend};
 use crate::ledger::view::UtxoView;
 use crate::types::ballot::{Choice, SignedBallot};
 use crate::types::block::Block;
 use crate::types::certificate::PreparedCertificate;
 use crate::types::chain::Timestamp;
 use crate::types::encode::encoded_len;
+use crate::types::hash::Txid;
 use crate::types::message::RoundChange;
 use crate::types::transaction::{OutPoint, Transaction};
 use crate::types::verified::{Verified, VerifiedTransaction};
-use crate::types::vote::{Vote, VoteBatch};
+use crate::types::vote::{Vote, VoteBatch, VoteKind};
 
 /// Records that wait for the first call that can read outputs.
 #[derive(Clone, Debug)]
@@ -39,6 +41,7 @@ impl Engine {
     ) -> Result<(), Halt> {
         let Some(Restore { records }) = self.restore.take() else { return Ok(()) };
         let mut ballots = Restored::default();
+        let mut dead: BTreeSet<Txid> = BTreeSet::new();
         let epoch = self.finality.epoch();
         let is_epoch_end = self.chain.params().is_epoch_end(self.state.next_height());
         if is_epoch_end || records.iter().any(|r| matches!(r, Record::Frozen(e) if *e == epoch)) {
@@ -49,7 +52,10 @@ impl Engine {
             match record {
                 Record::Votes { batch, transactions, supports, certificates } => {
                     for transaction in transactions {
-                        self.restore_transaction(transaction, now, utxos)?;
+                        let txid = transaction.txid();
+                        if !self.restore_transaction(transaction, now, utxos)? {
+                            dead.insert(txid);
+                        }
                     }
                     for certificate in certificates {
                         let mut milestones = Vec::new();
@@ -61,7 +67,7 @@ impl Engine {
                     for support in supports {
                         self.count_restored((*support).clone(), now, utxos)?;
                     }
-                    self.promise_again(&batch, utxos)?;
+                    self.promise_again(&batch, &dead, utxos)?;
                     self.count_restored(batch, now, utxos)?;
                 }
                 Record::Ballot { ballot, block, prepared } => {
@@ -73,7 +79,6 @@ impl Engine {
             }
         }
         self.consensus.restore(ballots);
-        self.consensus.resume_timer(now);
         if is_epoch_end {
             self.send_inventory(now);
         }
@@ -82,24 +87,29 @@ impl Engine {
     }
 
     /// Puts a recorded transaction back into the mempool; its signatures were checked before it
-    /// was recorded.
+    /// was recorded. False where a block made it impossible: it holds nothing any more (F6).
     fn restore_transaction(
         &mut self,
         transaction: Arc<Transaction>,
         now: Timestamp,
         utxos: &dyn UtxoView,
-    ) -> Result<(), Halt> {
+    ) -> Result<bool, Halt> {
         let (txid, wtxid, bytes) =
             (transaction.txid(), transaction.wtxid(), encoded_len(&*transaction));
         let transaction = VerifiedTransaction::vouch(transaction, txid, wtxid, bytes);
         self.recorded.transactions.insert(txid);
         let view = self.spendable_view(utxos);
         if view.confirmed_at(&txid)?.is_some() {
-            return Ok(());
+            return Ok(true);
         }
         let spend: Option<Spend> = match check_spend(&transaction, &self.spend_context(), &view) {
             Ok(spend) => Some(spend),
             Err(SpendError::View(error)) => return Err(error.into()),
+            Err(SpendError::Invalid(
+                TransactionError::InputSpent { .. }
+                | TransactionError::MasternodeExists { .. }
+                | TransactionError::UnknownMasternode { .. },
+            )) => return Ok(false),
             Err(SpendError::Invalid(_)) => None,
         };
         self.restored.insert(txid, transaction.clone());
@@ -116,7 +126,7 @@ impl Engine {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn count_restored(
@@ -130,16 +140,26 @@ impl Engine {
         self.reach(milestones, None, now, utxos)
     }
 
-    /// Own votes hold the locks that they held.
-    fn promise_again(&mut self, batch: &VoteBatch, utxos: &dyn UtxoView) -> Result<(), Halt> {
+    /// Own votes hold the locks that they held, unless a block has settled them since.
+    fn promise_again(
+        &mut self,
+        batch: &VoteBatch,
+        dead: &BTreeSet<Txid>,
+        utxos: &dyn UtxoView,
+    ) -> Result<(), Halt> {
         for vote in &batch.votes {
             let txid = vote.txid();
-            if self.decided_view(utxos).confirmed_at(&txid)?.is_some() {
-                continue;
+            let is_confirmed = self.decided_view(utxos).confirmed_at(&txid)?.is_some();
+            let is_settled = is_confirmed || dead.contains(&txid);
+            let claims = if is_settled { Vec::new() } else { self.claims_of(&txid) };
+            if vote.kind() == VoteKind::Approve {
+                self.release_earlier(&txid, &claims);
             }
-            let claims: Vec<OutPoint> = self.claims_of(&txid);
             if let Err(refused) = self.guard.note_vote(vote, claims.iter().copied()) {
                 return Err(Halt::Invariant(format!("the vote log contradicts itself: {refused}")));
+            }
+            if is_settled {
+                continue;
             }
             let has_voted = self.finality.get(&txid).is_some_and(|v| v.own_decision().is_some());
             match vote {
@@ -153,6 +173,18 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// An Approve in the log was signed when nothing stood against it: an earlier one of the same
+    /// outpoint had been released by then, because a quorum rejected its transaction (F6).
+    fn release_earlier(&mut self, txid: &Txid, claims: &[OutPoint]) {
+        let held = claims.iter().filter_map(|claim| self.finality.approved_spender(claim));
+        let earlier: BTreeSet<Txid> = held.filter(|by| by != txid).collect();
+        for released in earlier {
+            let claims = self.claims_of(&released);
+            self.finality.release(&released, claims.iter().copied());
+            self.guard.release_approve(&released, claims.into_iter());
+        }
     }
 
     fn restore_ballot(

@@ -14,7 +14,8 @@ use crate::types::message::{Message, Request, RoundChange};
 /// long.
 const REPEAT_FIRST: Duration = Duration::from_millis(500);
 
-/// The longest time between repetitions.
+/// The longest time between repetitions; where the round timeout is shorter, that is it, since
+/// masternodes that lost each other can't agree sooner than they hear of each other.
 const REPEAT_MAX: Duration = Duration::from_secs(30);
 
 /// How long a node that hears of the next height waits for the block before it asks for it.
@@ -168,7 +169,8 @@ impl Engine {
             self.timers.repeat_at = None;
             return;
         }
-        self.timers.repeat_delay = self.timers.repeat_delay.saturating_mul(2).min(REPEAT_MAX);
+        let delay_max = self.round_timeout.clamp(REPEAT_FIRST, REPEAT_MAX);
+        self.timers.repeat_delay = self.timers.repeat_delay.saturating_mul(2).min(delay_max);
         self.timers.repeat_at = Some(now.after(self.timers.repeat_delay));
     }
 

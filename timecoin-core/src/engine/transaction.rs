@@ -248,7 +248,8 @@ impl Engine {
     }
 
     fn reject(&mut self, txid: Txid, reason: RejectReason) {
-        let has_voted = self.finality.get(&txid).is_some_and(|v| v.own_decision().is_some());
+        let is_decided = self.finality.get(&txid).is_some_and(|v| v.own_decision().is_some());
+        let has_voted = is_decided || self.guard.has_voted(&txid);
         if self.finality.own().is_some() && !has_voted {
             self.finality.reject(txid, reason);
         }

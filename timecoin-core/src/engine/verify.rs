@@ -58,7 +58,11 @@ pub enum MessageError {
 impl MessageError {
     /// Whether an honest peer can have sent it.
     pub const fn is_innocent(&self) -> bool {
-        matches!(self, MessageError::OtherEpoch { .. })
+        matches!(
+            self,
+            MessageError::OtherEpoch { .. }
+                | MessageError::Evidence(EvidenceError::OtherSet { .. })
+        )
     }
 }
 

@@ -176,20 +176,20 @@ impl Engine {
     ) -> Result<(), Halt> {
         txids.sort_unstable();
         txids.dedup();
-        let Some(from) = from else { return Ok(()) };
         let mut missing = Vec::new();
         for txid in txids {
             match self.decided_view(utxos).confirmed_at(&txid)? {
                 None if !self.mempool.is_waiting(&txid) => missing.push(txid),
                 None => {}
                 Some(height) => {
-                    // The voter has not seen the block that holds it.
+                    // The voter has not seen the block that holds it, or this vote is a record
+                    // from before that block.
                     self.finality.settle(&txid, std::iter::empty());
-                    self.answer_with_block(Some(from), height);
+                    self.answer_with_block(from, height);
                 }
             }
         }
-        if !missing.is_empty() {
+        if let Some(from) = from.filter(|_| !missing.is_empty()) {
             self.send(To::Peer(from), Message::Request(Request::Transactions(missing)));
         }
         Ok(())

@@ -11,6 +11,7 @@ use super::state::NodeState;
 use crate::engine::output::Rejection;
 use crate::engine::verify::MessageError;
 use crate::ledger::transaction::TransactionError;
+use crate::ledger::view::ViewError;
 use crate::params::GenesisError;
 use crate::storage::StorageError;
 use crate::types::address::{Address, AddressError};
@@ -157,6 +158,9 @@ pub enum NodeError {
     /// The store failed.
     #[error(transparent)]
     Storage(Arc<StorageError>),
+    /// The store could not be asked what is unspent.
+    #[error(transparent)]
+    View(#[from] ViewError),
     /// The node stopped writing.
     #[error("the node stopped writing: {reason}")]
     Poisoned {
@@ -207,6 +211,7 @@ impl NodeError {
             NodeError::Proof(error) => certificate_code(error),
             NodeError::Message(_) => ErrorCode::InvalidMessage,
             NodeError::Storage(error) => storage_code(error),
+            NodeError::View(_) => ErrorCode::StorageTables,
             NodeError::Poisoned { .. } => ErrorCode::Poisoned,
             NodeError::Internal { .. } => ErrorCode::Internal,
             NodeError::NoThreads { .. } => ErrorCode::NoThreads,

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use super::waiters::Waiters;
 use crate::engine::output::{BlockCommit, TransactionStatus};
 use crate::ledger::state::{LedgerState, Tip};
 use crate::types::address::Address;
+use crate::types::chain::Height;
 use crate::types::hash::Txid;
 use crate::types::masternode_set::MasternodeSet;
 use crate::types::transaction::{OutPoint, Transaction, TxOutput};
@@ -76,6 +77,7 @@ pub(super) struct Published {
     tip: ArcSwap<Tip>,
     masternodes: ArcSwap<MasternodeSet>,
     round: AtomicU32,
+    durable: AtomicU64,
     transactions: DashMap<Txid, Entry>,
     spendings: DashMap<OutPoint, Spending>,
     final_outputs: DashMap<Address, BTreeMap<OutPoint, TxOutput>>,
@@ -101,6 +103,7 @@ impl Published {
             tip: ArcSwap::from_pointee(state.tip.clone()),
             masternodes: ArcSwap::from_pointee(state.masternodes.clone()),
             round: AtomicU32::new(0),
+            durable: AtomicU64::new(state.tip.height.0),
             transactions: DashMap::new(),
             spendings: DashMap::new(),
             final_outputs: DashMap::new(),
@@ -114,6 +117,11 @@ impl Published {
 
     pub(super) fn tip(&self) -> Arc<Tip> {
         self.tip.load_full()
+    }
+
+    /// The height of the last block that is on disk; never behind what is forgotten here.
+    pub(super) fn durable(&self) -> Height {
+        Height(self.durable.load(Ordering::Acquire))
     }
 
     pub(super) fn masternodes(&self) -> MasternodeSet {
@@ -195,6 +203,7 @@ impl Published {
 
     /// A block is confirmed, and the store shows it.
     pub(super) fn on_block(&self, commit: &BlockCommit) {
+        self.durable.store(commit.height().0, Ordering::Release);
         for transaction in commit.connected.block.transactions() {
             let txid = transaction.txid();
             if let Some((_, entry)) = self.transactions.remove(&txid) {

@@ -100,8 +100,10 @@ impl Node {
             Some(status) if !matches!(status, TransactionStatus::Rejected(_)) => Ok(Some(status)),
             refused => {
                 shared.life.check_readable()?;
-                let confirmed = shared.storage.transaction(txid)?;
-                Ok(confirmed.map(|(height, _)| TransactionStatus::Confirmed(height)).or(refused))
+                // A block that is decided and not on disk yet is not shown.
+                let decided = shared.storage.confirmed_at(txid)?;
+                let confirmed = decided.filter(|&height| height <= shared.published.durable());
+                Ok(confirmed.map(TransactionStatus::Confirmed).or(refused))
             }
         }
     }

@@ -87,11 +87,8 @@ fn a_buffer_gets_all_or_nothing_and_says_how_much_it_takes() {
 
 #[test]
 fn inputs_are_copied_from_any_alignment() {
-    let outputs = [tc_tx_output_t {
-        value: 5,
-        address: tc_address_t { bytes: [6; 20] },
-        reserved: 0,
-    }; 2];
+    let outputs =
+        [tc_tx_output_t { value: 5, address: tc_address_t { bytes: [6; 20] }, reserved: 0 }; 2];
     let mut shifted = [0u8; 1 + size_of::<[tc_tx_output_t; 2]>()];
     for shift in [0, 1] {
         let place = shifted.as_mut_ptr().wrapping_add(shift);

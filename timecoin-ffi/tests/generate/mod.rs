@@ -104,8 +104,7 @@ fn with_types(header: &str) -> String {
 
 /// One constant for each of core's codes, with core's sentence about it.
 fn error_constants() -> String {
-    let source =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../timecoin-core/src/node/code.rs");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../timecoin-core/src/node/code.rs");
     let source = fs::read_to_string(source).expect("code.rs can be read");
     let mut text = String::new();
     let mut category = None;
@@ -134,7 +133,8 @@ fn error_constants() -> String {
 fn with_headings(header: &str) -> String {
     let mut text = header.to_owned();
     for (first, heading) in HEADINGS {
-        let function = text.find(&format!(" {first}(")).or_else(|| text.find(&format!("*{first}(")));
+        let function =
+            text.find(&format!(" {first}(")).or_else(|| text.find(&format!("*{first}(")));
         let function = function.unwrap_or_else(|| panic!("no function {first}"));
         let at = text[..function].rfind("/**").expect("every function is documented");
         text.insert_str(at, &format!("/* ---- {heading} ---- */\n\n"));
@@ -144,8 +144,23 @@ fn with_headings(header: &str) -> String {
 
 /// In the order of the header.
 const SOURCES: &[&str] = &[
-    "constants", "types", "reports", "error", "bytes", "text", "secret", "config", "node",
-    "query", "wait", "proof", "block", "transaction", "event", "wallet", "draft",
+    "constants",
+    "types",
+    "reports",
+    "error",
+    "bytes",
+    "text",
+    "secret",
+    "config",
+    "node",
+    "query",
+    "wait",
+    "proof",
+    "block",
+    "transaction",
+    "event",
+    "wallet",
+    "draft",
 ];
 
 const HEADINGS: &[(&str, &str)] = &[

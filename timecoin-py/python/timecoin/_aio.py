@@ -57,9 +57,7 @@ async def wait_finalized(node: Node, txid: Txid, timeout: float | None) -> Trans
         raise TimeoutError(text, ErrorCode.TIMEOUT) from None
 
 
-async def _wait_finalized(
-    node: Node, txid: Txid, events: AsyncSubscription
-) -> TransactionStatus:
+async def _wait_finalized(node: Node, txid: Txid, events: AsyncSubscription) -> TransactionStatus:
     while True:
         status = node.transaction_status(txid)
         if status is not None and (status.is_final or status is TransactionStatus.REJECTED):

@@ -11,10 +11,10 @@ class _Name(str, Enum):
     """A name that compares equal to its text."""
 
     def __str__(self) -> str:
-        return self.value
+        return str.__str__(self)
 
     def __format__(self, spec: str) -> str:
-        return format(self.value, spec)
+        return str.__format__(self, spec)
 
 
 class TransactionStatus(_Name):

@@ -236,8 +236,7 @@ fn has_arrived(node: &Node, transaction: &OnItsWay) -> Result<bool, NodeError> {
         return Ok(false);
     }
     let is_refused = shared.published.status(&transaction.txid).is_some();
-    let confirmed = shared.storage.confirmed_at(&transaction.txid);
-    let confirmed = confirmed.map_err(|error| NodeError::Internal { reason: error.to_string() })?;
+    let confirmed = shared.storage.confirmed_at(&transaction.txid)?;
     let is_lost = transaction.since.elapsed() > LOST_AFTER;
     Ok(is_refused || confirmed.is_some() || is_lost)
 }

@@ -1,0 +1,298 @@
+//! A whole network in one thread and in virtual time: real engines, simulated clocks, disks and
+//! links, one seed, and checks after every event.
+//!
+//! The same settings always give the same run, on every platform: events are ordered by time
+//! and number, every draw comes from the seed, and no order depends on a hash map. Nothing
+//! here reads a clock, starts a thread or does I/O.
+//!
+//! ```
+//! use std::time::Duration;
+//! use timecoin_core::sim::{Simulation, SimulationConfig};
+//!
+//! let mut sim = Simulation::new(SimulationConfig::new(4, 7)).unwrap();
+//! let payment = sim.pay("alice", "bob", "5".parse().unwrap()).unwrap();
+//! let is_final = |sim: &Simulation| sim.is_final_everywhere(&payment);
+//! assert!(sim.run_until(is_final, Duration::from_secs(1)).unwrap());
+//! ```
+
+mod archive;
+mod checks;
+mod clock;
+mod config;
+mod disk;
+mod drive;
+mod faults;
+mod journal;
+mod latency;
+mod metrics;
+mod network;
+mod node;
+mod payments;
+mod perform;
+mod plan;
+mod random;
+mod run;
+mod scenario;
+mod snapshot;
+pub mod strategy;
+mod trace;
+mod wire;
+mod workload;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+
+pub use archive::{Archive, ArchiveView};
+pub use checks::Failure;
+pub use clock::{NodeClock, SimTime};
+pub use config::SimulationConfig;
+pub use disk::{CrashPoint, Disk};
+pub use latency::Latency;
+pub use metrics::{Latencies, Metrics};
+pub use network::{Link, Network};
+pub use node::{NodeState, SimNode};
+pub use payments::PayError;
+pub use plan::{Fault, Plan};
+pub use random::Random;
+pub use scenario::{Mode, Scenario};
+pub use snapshot::Snapshot;
+pub use wire::Wire;
+pub use workload::{Coin, FEE, Wallet, Workload};
+
+use checks::Checks;
+use journal::Journal;
+use run::Scheduled;
+use trace::Trace;
+use wire::Memo;
+use workload::Wallets;
+
+use crate::params::{Allocation, Chain, Genesis, GenesisError};
+use crate::types::amount::Amount;
+use crate::types::hash::Txid;
+use crate::types::keys::{KeyPair, PublicKey};
+
+/// Why a simulation can't begin.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SimulationError {
+    /// The settings make no chain.
+    #[error(transparent)]
+    Genesis(#[from] GenesisError),
+    /// There is no strategy of that name.
+    #[error("there is no strategy `{0}`")]
+    UnknownStrategy(String),
+}
+
+/// A network of nodes in virtual time.
+pub struct Simulation {
+    config: Arc<SimulationConfig>,
+    chain: Chain,
+    now: SimTime,
+    step: u64,
+    n_scheduled: u64,
+    queue: BTreeMap<(SimTime, u64), Scheduled>,
+    nodes: Vec<SimNode>,
+    keys: Arc<Vec<PublicKey>>,
+    network: Network,
+    archive: Archive,
+    checks: Checks,
+    memo: Memo,
+    trace: Trace,
+    journal: Journal,
+    wallets: Wallets,
+    metrics: Metrics,
+    answers: BTreeMap<u64, Result<Txid, String>>,
+    next_ticket: u64,
+    failure: Option<Failure>,
+    random_disk: Random,
+    random_workload: Random,
+    random_strategy: Random,
+}
+
+impl Simulation {
+    /// Builds the network; nothing has happened yet.
+    ///
+    /// # Errors
+    /// [`SimulationError`] where the settings make no chain.
+    pub fn new(config: SimulationConfig) -> Result<Self, SimulationError> {
+        let seed = config.seed;
+        let key = |kind: &str, index: usize| {
+            KeyPair::from_seed(format!("{kind} {index} of seed {seed}").as_bytes())
+        };
+        let mut keys: Vec<KeyPair> =
+            (0..config.masternodes).map(|index| key("masternode", index)).collect();
+        keys.sort_by_key(KeyPair::public);
+        let mut wallets = Wallets::new(seed, config.wallets);
+        let chain = Chain::new(genesis(&config, &keys, &wallets)?)?;
+        for (outpoint, output) in chain.genesis().outputs() {
+            let owner = wallets.all.iter_mut().find(|w| w.address() == output.address);
+            if let Some(wallet) = owner {
+                wallet.coins.push(Coin { outpoint, value: output.value });
+            }
+        }
+        keys.extend((0..config.observers).map(|index| key("observer", index)));
+        let start = chain.genesis().timestamp;
+        let publics = keys.iter().map(KeyPair::public).collect();
+        let new_node = |keys| SimNode::new(keys, config.disk(), NodeClock::new(start));
+        let nodes: Vec<SimNode> = keys.into_iter().map(new_node).collect();
+        let mut sim = Simulation {
+            now: SimTime::ZERO,
+            step: 0,
+            n_scheduled: 0,
+            queue: BTreeMap::new(),
+            network: Network::new(config.link.clone(), Random::new(seed, "network")),
+            archive: Archive::new(&chain),
+            checks: Checks::new(&chain, nodes.len()),
+            memo: Memo::new(config.verify_everywhere),
+            trace: Trace::new(chain.id()),
+            journal: Journal::new(config.journal_lines),
+            wallets,
+            metrics: Metrics::default(),
+            answers: BTreeMap::new(),
+            next_ticket: 0,
+            failure: None,
+            random_disk: Random::new(seed, "disks"),
+            random_workload: Random::new(seed, "workload"),
+            random_strategy: Random::new(seed, "strategies"),
+            keys: Arc::new(publics),
+            nodes,
+            chain,
+            config: Arc::new(config),
+        };
+        sim.begin();
+        Ok(sim)
+    }
+
+    /// Starts the nodes, and schedules what comes by itself.
+    fn begin(&mut self) {
+        for node in 0..self.nodes.len() {
+            if !self.config.late.contains(&node) {
+                self.start(node);
+            }
+        }
+        let config = Arc::clone(&self.config);
+        for (time, fault) in &config.plan.faults {
+            self.schedule(SimTime::ZERO.after(*time), Scheduled::Fault(fault.clone()));
+        }
+        if config.workload.per_kilosecond > 0 {
+            self.schedule(SimTime::ZERO.after(config.workload.start), Scheduled::Payment);
+        }
+    }
+
+    /// How much virtual time has passed.
+    pub fn elapsed(&self) -> Duration {
+        self.now.since(SimTime::ZERO)
+    }
+
+    /// How many events there were.
+    pub fn step_number(&self) -> u64 {
+        self.step
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &SimulationConfig {
+        &self.config
+    }
+
+    /// The chain.
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// The decided blocks.
+    pub fn archive(&self) -> &Archive {
+        &self.archive
+    }
+
+    /// All nodes: the masternodes of the genesis in the order of their keys, then the others.
+    pub fn nodes(&self) -> &[SimNode] {
+        &self.nodes
+    }
+
+    /// A node.
+    pub fn node(&self, node: usize) -> &SimNode {
+        &self.nodes[node]
+    }
+
+    /// The network, to be changed at any time.
+    pub fn network(&mut self) -> &mut Network {
+        &mut self.network
+    }
+
+    /// What was measured.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The invariant that was found broken, if one was.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    /// The hash of everything that happened: the same for the same settings and calls.
+    pub fn digest(&self) -> [u8; 32] {
+        self.trace.digest()
+    }
+
+    /// The last lines of what happened, where the settings ask for them.
+    pub fn journal(&self) -> impl Iterator<Item = &str> {
+        self.journal.lines()
+    }
+
+    /// The positions of the nodes that follow the protocol and never did otherwise.
+    pub fn honest(&self) -> impl Iterator<Item = usize> + '_ {
+        let honest = self.nodes.iter().enumerate().filter(|(_, node)| !node.is_byzantine);
+        honest.map(|(index, _)| index)
+    }
+
+    /// Whether a transaction is final or confirmed at every honest node that runs.
+    pub fn is_final_everywhere(&self, txid: &Txid) -> bool {
+        self.honest().filter(|node| self.nodes[*node].is_running()).all(|n| self.is_final(n, txid))
+    }
+
+    /// Whether a transaction is final or confirmed at a node.
+    pub fn is_final(&self, node: usize, txid: &Txid) -> bool {
+        let node = &self.nodes[node];
+        let confirmed = self.archive.confirmed_at(txid).is_some_and(|at| at <= node.height());
+        confirmed || node.engine().is_some_and(|engine| engine.finality().is_final(txid))
+    }
+
+    /// Whether a transaction is in a decided block, and at which height.
+    pub fn confirmed_at(&self, txid: &Txid) -> Option<crate::types::chain::Height> {
+        self.archive.confirmed_at(txid)
+    }
+
+    /// The lowest height of all honest nodes that run.
+    pub fn height_min(&self) -> crate::types::chain::Height {
+        let running = self.honest().filter(|node| self.nodes[*node].is_running());
+        running.map(|node| self.nodes[node].height()).min().unwrap_or_default()
+    }
+
+    /// The answer to a submission, once there is one.
+    pub fn answer(&self, ticket: u64) -> Option<&Result<Txid, String>> {
+        self.answers.get(&ticket)
+    }
+}
+
+fn genesis(
+    config: &SimulationConfig,
+    keys: &[KeyPair],
+    wallets: &Wallets,
+) -> Result<Genesis, GenesisError> {
+    let publics: Vec<PublicKey> = keys.iter().map(KeyPair::public).collect();
+    let mut genesis = Genesis::regtest(&publics, &[])?;
+    let coins = std::iter::repeat_n((), config.coins_per_wallet);
+    genesis.allocations = coins
+        .flat_map(|()| &wallets.all)
+        .map(|wallet| Allocation { address: wallet.address(), value: COIN })
+        .collect();
+    genesis.params.epoch_blocks = config.epoch_blocks;
+    genesis.params.block_interval_ms = crate::types::chain::millis(config.block_interval);
+    (config.edit_genesis)(&mut genesis);
+    Ok(genesis)
+}
+
+/// The value of each coin that the genesis gives out.
+const COIN: Amount = Amount::from_time(10_000);

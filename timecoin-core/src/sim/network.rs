@@ -1,0 +1,201 @@
+//! The network: who reaches whom, how long it takes, and what gets lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::clock::SimTime;
+use super::latency::Latency;
+use super::random::Random;
+
+/// How one link behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The delay of each message.
+    pub latency: Latency,
+    /// Messages lost, of a million.
+    pub loss_ppm: u32,
+    /// Messages that come twice, of a million.
+    pub duplicate_ppm: u32,
+    /// Messages that may be overtaken by later ones, of a million. All others come in order, as
+    /// over one connection.
+    pub reorder_ppm: u32,
+    /// Bytes a second; none for no limit.
+    pub bandwidth: Option<u64>,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Link {
+            latency: Latency::Uniform(Duration::from_millis(20), Duration::from_millis(80)),
+            loss_ppm: 0,
+            duplicate_ppm: 0,
+            reorder_ppm: 0,
+            bandwidth: None,
+        }
+    }
+}
+
+impl Link {
+    /// A link without faults and with one delay.
+    pub fn constant(delay: Duration) -> Self {
+        Link { latency: Latency::Constant(delay), ..Link::default() }
+    }
+}
+
+/// All links between the nodes.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// The behaviour of links that have none of their own.
+    pub default: Link,
+    links: BTreeMap<(usize, usize), Link>,
+    cut: BTreeSet<(usize, usize)>,
+    slow: BTreeMap<usize, Duration>,
+    last: BTreeMap<(usize, usize), SimTime>,
+    busy_until: BTreeMap<(usize, usize), SimTime>,
+    random: Random,
+}
+
+impl Network {
+    pub(super) fn new(default: Link, random: Random) -> Self {
+        Network {
+            default,
+            links: BTreeMap::new(),
+            cut: BTreeSet::new(),
+            slow: BTreeMap::new(),
+            last: BTreeMap::new(),
+            busy_until: BTreeMap::new(),
+            random,
+        }
+    }
+
+    /// Gives one direction of one link a behaviour of its own.
+    pub fn set_link(&mut self, from: usize, to: usize, link: Link) {
+        self.links.insert((from, to), link);
+    }
+
+    /// The behaviour of one direction of one link.
+    pub fn link(&self, from: usize, to: usize) -> &Link {
+        self.links.get(&(from, to)).unwrap_or(&self.default)
+    }
+
+    /// Lets nothing through in one direction.
+    pub fn block(&mut self, from: usize, to: usize) {
+        self.cut.insert((from, to));
+    }
+
+    /// Lets nothing through between nodes of different groups; who is in no group is alone.
+    pub fn partition(&mut self, groups: &[Vec<usize>], n_nodes: usize) {
+        let group = |node: usize| groups.iter().position(|group| group.contains(&node));
+        self.cut.clear();
+        for from in 0..n_nodes {
+            for to in 0..n_nodes {
+                let together = group(from).is_some() && group(from) == group(to);
+                if from != to && !together {
+                    self.cut.insert((from, to));
+                }
+            }
+        }
+    }
+
+    /// Lets everything through.
+    pub fn heal(&mut self) {
+        self.cut.clear();
+    }
+
+    /// Makes everything from and to a node take longer; zero ends it.
+    pub fn set_slow(&mut self, node: usize, extra: Duration) {
+        if extra.is_zero() {
+            self.slow.remove(&node);
+        } else {
+            self.slow.insert(node, extra);
+        }
+    }
+
+    /// Whether a message can get from one node to another.
+    pub fn is_open(&self, from: usize, to: usize) -> bool {
+        !self.cut.contains(&(from, to))
+    }
+
+    /// When a message that is sent now arrives: never, once, or twice.
+    pub(super) fn arrivals(
+        &mut self,
+        (from, to): (usize, usize),
+        bytes: usize,
+        now: SimTime,
+    ) -> Vec<SimTime> {
+        let link = self.links.get(&(from, to)).unwrap_or(&self.default).clone();
+        let is_lost = self.random.happens(link.loss_ppm);
+        if is_lost || !self.is_open(from, to) {
+            return Vec::new();
+        }
+        let n_copies = if self.random.happens(link.duplicate_ppm) { 2 } else { 1 };
+        let leaves = self.leaves((from, to), bytes, link.bandwidth, now);
+        let extra = [from, to].iter().filter_map(|node| self.slow.get(node)).sum::<Duration>();
+        let mut arrivals = Vec::with_capacity(n_copies);
+        for _ in 0..n_copies {
+            let mut at = leaves.after(link.latency.draw(&mut self.random)).after(extra);
+            if !self.random.happens(link.reorder_ppm) {
+                let last = self.last.entry((from, to)).or_default();
+                at = at.max(*last);
+                *last = at;
+            }
+            arrivals.push(at);
+        }
+        arrivals
+    }
+
+    fn leaves(
+        &mut self,
+        link: (usize, usize),
+        bytes: usize,
+        bandwidth: Option<u64>,
+        now: SimTime,
+    ) -> SimTime {
+        let Some(bandwidth) = bandwidth else { return now };
+        let micros = (bytes as u128 * 1_000_000).div_ceil(u128::from(bandwidth.max(1)));
+        let busy = self.busy_until.entry(link).or_default();
+        let takes = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
+        *busy = now.max(*busy).after(takes);
+        *busy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(link: Link) -> Network {
+        Network::new(link, Random::new(1, "network"))
+    }
+
+    #[test]
+    fn messages_of_a_link_come_in_order_unless_told_otherwise() {
+        let mut net = network(Link::default());
+        let times: Vec<SimTime> =
+            (0..50).flat_map(|i| net.arrivals((0, 1), 100, SimTime(i * 100))).collect();
+        assert!(times.windows(2).all(|pair| pair[0] <= pair[1]));
+        let mut net = network(Link { reorder_ppm: 500_000, ..Link::default() });
+        let times: Vec<SimTime> =
+            (0..50).flat_map(|i| net.arrivals((0, 1), 100, SimTime(i * 100))).collect();
+        assert!(!times.windows(2).all(|pair| pair[0] <= pair[1]));
+    }
+
+    #[test]
+    fn a_partition_cuts_between_groups_and_an_asymmetric_one_in_one_direction() {
+        let mut net = network(Link::default());
+        net.partition(&[vec![0, 1], vec![2]], 4);
+        let open = |net: &Network, a, b| net.is_open(a, b);
+        assert!(open(&net, 0, 1) && !open(&net, 1, 2) && !open(&net, 3, 0));
+        net.heal();
+        net.block(0, 1);
+        assert!(!open(&net, 0, 1) && open(&net, 1, 0));
+    }
+
+    #[test]
+    fn bandwidth_delays_what_is_behind_a_large_message() {
+        let link = Link { bandwidth: Some(1_000), ..Link::constant(Duration::from_millis(10)) };
+        let mut net = network(link);
+        assert_eq!(net.arrivals((0, 1), 500, SimTime::ZERO), [SimTime(510_000)]);
+        assert_eq!(net.arrivals((0, 1), 100, SimTime::ZERO), [SimTime(610_000)]);
+    }
+}

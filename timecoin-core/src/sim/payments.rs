@@ -1,0 +1,214 @@
+//! Payments: asked for by name, or made by the workload.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::Simulation;
+use super::checks::Broken;
+use super::run::Scheduled;
+use super::workload::{Coin, Kind, Wallet, corrupt};
+use crate::ledger::transaction::verify_transaction;
+use crate::types::address::Address;
+use crate::types::amount::Amount;
+use crate::types::hash::Txid;
+use crate::types::message::Message;
+use crate::types::transaction::Transaction;
+
+/// Why a payment can't be made.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PayError {
+    /// All wallets of the genesis have other names.
+    #[error("all wallets have names: there is none for `{0}`")]
+    NoWallet(String),
+    /// No coin of the wallet is worth enough.
+    #[error("`{from}` has no single coin of {value} and a fee")]
+    NoCoin {
+        /// The wallet.
+        from: String,
+        /// What was to be paid.
+        value: Amount,
+    },
+    /// It is not valid, whatever the state.
+    #[error("the transaction is not valid: {0}")]
+    Invalid(String),
+}
+
+impl Simulation {
+    /// The wallet of a name; a new name takes one of those that the genesis funds.
+    ///
+    /// # Errors
+    /// [`PayError::NoWallet`] where all have other names.
+    pub fn wallet(&mut self, name: &str) -> Result<&Wallet, PayError> {
+        let index = self.wallet_index(name)?;
+        Ok(&self.wallets.all[index])
+    }
+
+    fn wallet_index(&mut self, name: &str) -> Result<usize, PayError> {
+        self.wallets.index(name).ok_or_else(|| PayError::NoWallet(name.to_owned()))
+    }
+
+    /// Pays from one wallet to another, at the first running honest node.
+    ///
+    /// # Errors
+    /// [`PayError`].
+    pub fn pay(&mut self, from: &str, to: &str, value: Amount) -> Result<Txid, PayError> {
+        let node = self.gateway(0);
+        self.pay_at(node, from, to, value)
+    }
+
+    /// Pays from one wallet to another, at a node.
+    ///
+    /// # Errors
+    /// [`PayError`].
+    pub fn pay_at(
+        &mut self,
+        node: usize,
+        from: &str,
+        to: &str,
+        value: Amount,
+    ) -> Result<Txid, PayError> {
+        let address = self.wallet(to)?.address();
+        let transaction = self.payment(from, address, value)?;
+        let txid = transaction.txid();
+        self.submit(node, transaction)?;
+        Ok(txid)
+    }
+
+    /// Signs a payment without submitting it. Its coin is spent as far as the wallet knows.
+    ///
+    /// # Errors
+    /// [`PayError::NoWallet`], [`PayError::NoCoin`].
+    pub fn payment(
+        &mut self,
+        from: &str,
+        to: Address,
+        value: Amount,
+    ) -> Result<Transaction, PayError> {
+        let index = self.wallet_index(from)?;
+        let coin = self.wallets.all[index].take_coin(value);
+        let coin = coin.ok_or_else(|| PayError::NoCoin { from: from.to_owned(), value })?;
+        Ok(self.wallets.all[index].spend(self.chain.id(), coin, to, value))
+    }
+
+    /// Several payments of the same coin to different people: an owner who double-spends.
+    ///
+    /// # Errors
+    /// [`PayError::NoWallet`], [`PayError::NoCoin`].
+    pub fn conflicting_payments(
+        &mut self,
+        from: &str,
+        value: Amount,
+        n_payments: usize,
+    ) -> Result<Vec<Transaction>, PayError> {
+        let index = self.wallet_index(from)?;
+        let coin = self.wallets.all[index]
+            .take_coin(value.saturating_add(Amount::from_units(n_payments as u64)));
+        let coin = coin.ok_or_else(|| PayError::NoCoin { from: from.to_owned(), value })?;
+        let wallet = &self.wallets.all[index];
+        let pay = |number: usize| {
+            let value = value.saturating_add(Amount::from_units(number as u64));
+            wallet.spend(self.chain.id(), coin, wallet.address(), value)
+        };
+        Ok((0..n_payments).map(pay).collect())
+    }
+
+    /// Gives a transaction to a node, as its host would. The number names the answer.
+    ///
+    /// # Errors
+    /// [`PayError::Invalid`] where it is not valid whatever the state; then no node sees it.
+    pub fn submit(&mut self, node: usize, transaction: Transaction) -> Result<u64, PayError> {
+        let transaction = Arc::new(transaction);
+        let verified = verify_transaction(Arc::clone(&transaction), &self.chain)
+            .map_err(|error| PayError::Invalid(error.to_string()))?;
+        self.checks.learn(&Message::Transaction(transaction));
+        self.metrics.submit(verified.txid(), self.now);
+        self.next_ticket += 1;
+        let ticket = self.next_ticket;
+        self.schedule(self.now, Scheduled::Submit { node, ticket, transaction: verified });
+        Ok(ticket)
+    }
+
+    /// The n-th honest node that runs, counted around; node 0 where none does.
+    fn gateway(&self, nth: usize) -> usize {
+        let running: Vec<usize> =
+            self.honest().filter(|node| self.nodes[*node].is_running()).collect();
+        running.get(nth % running.len().max(1)).copied().unwrap_or(0)
+    }
+
+    /// The next payment of the workload.
+    pub(super) fn make_payment(&mut self) -> Result<(), Broken> {
+        let config = Arc::clone(&self.config);
+        let workload = &config.workload;
+        let elapsed = self.elapsed();
+        if workload.end.is_some_and(|end| elapsed >= end) {
+            return Ok(());
+        }
+        if let Some(gap) = workload.gap(&mut self.random_workload) {
+            self.schedule(self.now.after(gap), Scheduled::Payment);
+        }
+        let kind = workload.kind(&mut self.random_workload);
+        let n_wallets = self.wallets.all.len();
+        let from = self.random_workload.index(n_wallets);
+        let to = self.random_workload.index(n_wallets);
+        let value = Amount::from_units(self.random_workload.range(1_000_000, 500_000_000));
+        let nodes: Vec<usize> = (0..2)
+            .map(|_| {
+                let nth = self.random_workload.index(self.nodes.len());
+                self.gateway(nth)
+            })
+            .collect();
+        let address = self.wallets.all[to].address();
+        let Some(coin) = self.wallets.all[from].take_coin(value) else { return Ok(()) };
+        let keys = self.wallets.all[from].keys.clone();
+        let id = *self.chain.id();
+        let sign = |sim: &Self, coin: Coin, to: Address, value: Amount| {
+            sim.wallets.all[from].spend(&id, coin, to, value)
+        };
+        let mut transaction = sign(self, coin, address, value);
+        match kind {
+            Kind::Good => {}
+            Kind::Conflicting => {
+                let own = self.wallets.all[from].address();
+                let other = sign(self, coin, own, value.saturating_add(Amount::from_units(1)));
+                self.submit(nodes[1], other).ok();
+            }
+            Kind::Malformed => {
+                corrupt(&mut transaction, &keys, &id, &mut self.random_workload);
+                self.wallets.all[from].coins.push(coin);
+            }
+            Kind::Dust => {
+                transaction = sign(self, coin, address, Amount::from_units(1));
+                self.wallets.all[from].coins.push(coin);
+            }
+            Kind::Chained => {
+                // Its first output is spent before it is known to be final.
+                let parent = crate::types::transaction::OutPoint::new(transaction.txid(), 0);
+                self.wallets.spent_ahead.insert(parent);
+                let child_coin = Coin { outpoint: parent, value };
+                let back = self.wallets.all[from].address();
+                let half = Amount::from_units(value.units() / 2);
+                let child = self.wallets.all[to].spend(&id, child_coin, back, half);
+                let delay = Duration::from_millis(self.random_workload.below(200));
+                self.submit_later(nodes[1], child, delay);
+            }
+        }
+        if self.submit(nodes[0], transaction).is_err() {
+            self.metrics.payments_refused += 1;
+        }
+        Ok(())
+    }
+
+    fn submit_later(&mut self, node: usize, transaction: Transaction, delay: Duration) {
+        let transaction = Arc::new(transaction);
+        let Ok(verified) = verify_transaction(Arc::clone(&transaction), &self.chain) else {
+            return;
+        };
+        self.checks.learn(&Message::Transaction(transaction));
+        self.next_ticket += 1;
+        let ticket = self.next_ticket;
+        let at = self.now.after(delay);
+        self.schedule(at, Scheduled::Submit { node, ticket, transaction: verified });
+    }
+}

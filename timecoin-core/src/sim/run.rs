@@ -1,0 +1,162 @@
+//! The loop: take the next event, let it happen, check.
+
+use std::time::Duration;
+
+use super::checks::{Broken, Failure};
+use super::clock::SimTime;
+use super::drive::Work;
+use super::plan::Fault;
+use super::wire::SharedWire;
+use super::{Simulation, strategy};
+use crate::engine::input::PeerId;
+use crate::types::verified::VerifiedTransaction;
+
+/// Something that will happen.
+#[derive(Clone, Debug)]
+pub(super) enum Scheduled {
+    /// A message arrives.
+    Deliver { from: PeerId, sender: usize, to: usize, wire: SharedWire },
+    /// A node's timeout may be due.
+    Wake { node: usize, life: u32 },
+    /// A node's flush is done.
+    Flushed { node: usize, life: u32 },
+    /// A strategy asked to be called.
+    Strategy { node: usize, life: u32, position: usize },
+    /// A Byzantine node sends what it kept back.
+    Forged { node: usize, to: strategy::Target, wire: SharedWire },
+    /// A client's transaction reaches a node.
+    Submit { node: usize, ticket: u64, transaction: VerifiedTransaction },
+    /// The workload makes a payment.
+    Payment,
+    /// Something goes wrong.
+    Fault(Fault),
+}
+
+impl Simulation {
+    pub(super) fn schedule(&mut self, at: SimTime, event: Scheduled) {
+        self.n_scheduled += 1;
+        self.queue.insert((at.max(self.now), self.n_scheduled), event);
+    }
+
+    /// Lets the next event happen; false where there is none.
+    ///
+    /// # Errors
+    /// [`Failure`] where an invariant is broken; from then on every call gives it.
+    pub fn step(&mut self) -> Result<bool, Failure> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        let Some(((at, _), event)) = self.queue.pop_first() else { return Ok(false) };
+        self.now = at;
+        self.step += 1;
+        if let Err((check, message)) = self.happen(event) {
+            return Err(self.fail(check, message));
+        }
+        Ok(true)
+    }
+
+    /// Ends the run with a failure that a scenario found.
+    pub(super) fn fail_with(&mut self, check: &'static str, message: String) -> Failure {
+        self.fail(check, message)
+    }
+
+    fn fail(&mut self, check: &'static str, message: String) -> Failure {
+        let failure = Failure {
+            check,
+            message,
+            seed: self.config.seed,
+            step: self.step,
+            at: self.now,
+            replay: self.config.replay.clone(),
+        };
+        self.failure = Some(failure.clone());
+        failure
+    }
+
+    fn happen(&mut self, event: Scheduled) -> Result<(), Broken> {
+        let now = self.now.0;
+        match event {
+            Scheduled::Deliver { from, sender, to, wire } => {
+                self.trace.add("deliver", [now, to as u64], &wire.id);
+                self.metrics.delivered += 1;
+                self.deliver(from, sender, to, &wire)
+            }
+            Scheduled::Wake { node, life } => {
+                let is_current = self.nodes[node].life == life;
+                if !is_current || self.nodes[node].wake != Some(self.now) {
+                    return Ok(());
+                }
+                self.nodes[node].wake = None;
+                self.trace.add("wake", [now, node as u64], &[]);
+                self.drive(node, Work::Timeout)
+            }
+            Scheduled::Flushed { node, life } => {
+                if self.nodes[node].life != life {
+                    return Ok(());
+                }
+                self.trace.add("flushed", [now, node as u64], &[]);
+                self.finish_flush(node)?;
+                self.pump(node)
+            }
+            Scheduled::Strategy { node, life, position } => {
+                if self.nodes[node].life != life {
+                    return Ok(());
+                }
+                self.trace.add("strategy", [now, node as u64], &[]);
+                self.wake_strategy(node, position)
+            }
+            Scheduled::Forged { node, to, wire } => {
+                self.transmit_forged(node, &to, &wire);
+                Ok(())
+            }
+            Scheduled::Submit { node, ticket, transaction } => {
+                self.trace.add("submit", [now, node as u64], transaction.txid().as_bytes());
+                self.drive(node, Work::Submit(ticket, transaction))
+            }
+            Scheduled::Payment => {
+                self.trace.add("payment", [now, 0], &[]);
+                self.make_payment()
+            }
+            Scheduled::Fault(fault) => {
+                self.journal.note(self.now, 0, || format!("fault {fault:?}"));
+                self.trace.add("fault", [now, 0], format!("{fault:?}").as_bytes());
+                self.inject_now(fault)
+            }
+        }
+    }
+
+    /// Lets so much virtual time pass.
+    ///
+    /// # Errors
+    /// [`Failure`] where an invariant is broken.
+    pub fn advance(&mut self, duration: Duration) -> Result<(), Failure> {
+        self.run_until(|_| false, duration).map(drop)
+    }
+
+    /// Lets time pass until `predicate` holds, looked at after every event, but no longer than
+    /// `within`. Says whether it came to hold.
+    ///
+    /// # Errors
+    /// [`Failure`] where an invariant is broken.
+    pub fn run_until(
+        &mut self,
+        mut predicate: impl FnMut(&Simulation) -> bool,
+        within: Duration,
+    ) -> Result<bool, Failure> {
+        let end = self.now.after(within);
+        loop {
+            if let Some(failure) = &self.failure {
+                return Err(failure.clone());
+            }
+            if predicate(self) {
+                return Ok(true);
+            }
+            let next = self.queue.first_key_value().map(|((at, _), _)| *at);
+            if next.is_none_or(|at| at > end) {
+                self.now = end;
+                return Ok(false);
+            }
+            self.step()?;
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Wallets and the payments that they make.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::random::Random;
+use crate::types::address::Address;
+use crate::types::amount::Amount;
+use crate::types::hash::{ChainId, Txid};
+use crate::types::keys::{KeyPair, Signature};
+use crate::types::transaction::{OutPoint, Transaction, TxOutput};
+
+/// Payments that come by themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Workload {
+    /// Payments in a thousand seconds; 0 for none.
+    pub per_kilosecond: u32,
+    /// When they begin.
+    pub start: Duration,
+    /// When they end; none for never.
+    pub end: Option<Duration>,
+    /// Payments whose owner signs a second one of the same coin, of a thousand.
+    pub conflicting_permille: u32,
+    /// Payments that are not valid, of a thousand.
+    pub malformed_permille: u32,
+    /// Payments below the dust limit, of a thousand.
+    pub dust_permille: u32,
+    /// Payments that spend an output that is not final yet, of a thousand.
+    pub chained_permille: u32,
+}
+
+impl Workload {
+    /// Good payments at a steady rate.
+    pub fn good(per_second: u32) -> Self {
+        Workload { per_kilosecond: per_second * 1_000, ..Workload::default() }
+    }
+
+    /// All kinds of payments.
+    pub fn mixed(per_second: u32) -> Self {
+        Workload {
+            conflicting_permille: 150,
+            malformed_permille: 50,
+            dust_permille: 30,
+            chained_permille: 200,
+            ..Workload::good(per_second)
+        }
+    }
+
+    /// The time to the next payment: anything around the mean.
+    pub(super) fn gap(&self, random: &mut Random) -> Option<Duration> {
+        let mean = 1_000_000_000u64.checked_div(u64::from(self.per_kilosecond))?;
+        Some(Duration::from_micros(random.range(1, mean.saturating_mul(2))))
+    }
+}
+
+/// What kind of payment the workload makes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Good,
+    Conflicting,
+    Malformed,
+    Dust,
+    Chained,
+}
+
+impl Workload {
+    pub(super) fn kind(&self, random: &mut Random) -> Kind {
+        let drawn = random.below(1_000);
+        let mut edge = 0;
+        for (kind, permille) in [
+            (Kind::Conflicting, self.conflicting_permille),
+            (Kind::Malformed, self.malformed_permille),
+            (Kind::Dust, self.dust_permille),
+            (Kind::Chained, self.chained_permille),
+        ] {
+            edge += u64::from(permille);
+            if drawn < edge {
+                return kind;
+            }
+        }
+        Kind::Good
+    }
+}
+
+/// A coin that a wallet can spend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Coin {
+    /// Where it is.
+    pub outpoint: OutPoint,
+    /// How much it is.
+    pub value: Amount,
+}
+
+/// Keys and what they can spend, as their owner sees it.
+#[derive(Clone, Debug)]
+pub struct Wallet {
+    /// The keys.
+    pub keys: KeyPair,
+    /// Coins that were not given out, the oldest first.
+    pub coins: Vec<Coin>,
+}
+
+impl Wallet {
+    /// Its address.
+    pub fn address(&self) -> Address {
+        self.keys.address()
+    }
+
+    /// What all of its coins are worth.
+    pub fn balance(&self) -> Amount {
+        self.coins.iter().map(|coin| coin.value).sum()
+    }
+
+    /// Signs a payment of `coin`; what is left goes back, less the fee.
+    pub fn spend(&self, chain_id: &ChainId, coin: Coin, to: Address, value: Amount) -> Transaction {
+        let mut outputs = vec![TxOutput { value, address: to }];
+        let left = coin.value.saturating_sub(value).saturating_sub(FEE);
+        if left >= CHANGE_MIN {
+            outputs.push(TxOutput { value: left, address: self.address() });
+        }
+        let inputs = [(coin.outpoint, self.keys.public())];
+        let mut transaction = Transaction::transfer(&inputs, outputs);
+        transaction.sign_all(chain_id, &self.keys);
+        transaction
+    }
+
+    /// Takes the oldest coin that is worth `value` and a fee.
+    pub(super) fn take_coin(&mut self, value: Amount) -> Option<Coin> {
+        let needed = value.saturating_add(FEE);
+        let at = self.coins.iter().position(|coin| coin.value >= needed)?;
+        Some(self.coins.remove(at))
+    }
+}
+
+/// Makes a valid payment invalid, in one of several ways.
+pub(super) fn corrupt(
+    transaction: &mut Transaction,
+    keys: &KeyPair,
+    chain_id: &ChainId,
+    random: &mut Random,
+) {
+    match random.below(5) {
+        0 => {
+            if let Some(input) = transaction.inputs.first_mut() {
+                input.signature = Signature::from_bytes([7; 64]);
+            }
+            return;
+        }
+        1 => {
+            if let Some(output) = transaction.outputs.first_mut() {
+                output.value = Amount::from_time(90_000_000);
+            }
+        }
+        2 => {
+            if let Some(input) = transaction.inputs.first_mut() {
+                input.previous_output.txid = Txid::from_bytes([9; 32]);
+            }
+        }
+        3 => transaction.version = 99,
+        _ => {
+            let doubled = transaction.inputs.first().cloned();
+            transaction.inputs.extend(doubled);
+        }
+    }
+    transaction.sign_all(chain_id, keys);
+}
+
+/// All wallets, named as they are asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Wallets {
+    pub(super) all: Vec<Wallet>,
+    names: BTreeMap<String, usize>,
+    /// Outputs that were spent before they were known to be there.
+    pub(super) spent_ahead: BTreeSet<OutPoint>,
+}
+
+impl Wallets {
+    /// The wallets of a seed, without coins.
+    pub(super) fn new(seed: u64, n_wallets: usize) -> Self {
+        let wallet = |index: usize| Wallet {
+            keys: KeyPair::from_seed(format!("wallet {index} of seed {seed}").as_bytes()),
+            coins: Vec::new(),
+        };
+        Wallets {
+            all: (0..n_wallets).map(wallet).collect(),
+            names: BTreeMap::new(),
+            spent_ahead: BTreeSet::new(),
+        }
+    }
+
+    /// The wallet of a name; a new name takes the next one that has none.
+    pub(super) fn index(&mut self, name: &str) -> Option<usize> {
+        if let Some(index) = self.names.get(name) {
+            return Some(*index);
+        }
+        let next = self.names.len();
+        if next >= self.all.len() {
+            return None;
+        }
+        self.names.insert(name.to_owned(), next);
+        Some(next)
+    }
+
+    /// Notes who can spend the outputs of a transaction.
+    pub(super) fn credit(&mut self, transaction: &Arc<Transaction>) {
+        let txid = transaction.txid();
+        for (vout, output) in (0u32..).zip(&transaction.outputs) {
+            let owner = self.all.iter_mut().find(|wallet| wallet.address() == output.address);
+            if let Some(wallet) = owner {
+                let outpoint = OutPoint::new(txid, vout);
+                let is_known = wallet.coins.iter().any(|coin| coin.outpoint == outpoint);
+                if !is_known && !self.spent_ahead.contains(&outpoint) {
+                    wallet.coins.push(Coin { outpoint, value: output.value });
+                }
+            }
+        }
+    }
+}
+
+/// What each payment leaves for the masternodes.
+pub const FEE: Amount = Amount::from_units(10_000);
+
+/// Less than this is not worth an output.
+const CHANGE_MIN: Amount = Amount::from_units(100_000);

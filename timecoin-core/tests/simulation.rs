@@ -1,0 +1,116 @@
+//! Whole networks under seeded faults. `SEEDS` sets how many seeds are run, `SEED` runs one, with
+//! `JOURNAL` the last so many lines of what happened.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use timecoin_core::sim::{Failure, Plan, Scenario, Simulation};
+
+/// Seeds that `cargo test` runs.
+const SEEDS: u64 = 2_000;
+
+/// Threads that run them.
+const THREADS: usize = 2;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
+fn play(scenario: &Scenario) -> (Simulation, Result<(), Failure>) {
+    let mut sim = Simulation::new(scenario.config.clone()).expect("the scenario makes a chain");
+    let result = scenario.play(&mut sim);
+    (sim, result)
+}
+
+fn check(scenario: &Scenario) -> Result<[u8; 32], Failure> {
+    let (sim, result) = play(scenario);
+    result.map(|()| sim.digest())
+}
+
+/// The scenario with as few faults as it takes to fail in the same way.
+fn shrink(scenario: &Scenario, failure: &Failure) -> Scenario {
+    let with = |plan: &Plan| {
+        let mut smaller = scenario.clone();
+        smaller.config.plan = plan.clone();
+        smaller
+    };
+    let fails =
+        |plan: &Plan| check(&with(plan)).err().is_some_and(|found| found.check == failure.check);
+    with(&scenario.config.plan.shrink(fails))
+}
+
+fn report(scenario: &Scenario, failure: &Failure) -> String {
+    let mut small = shrink(scenario, failure);
+    small.config.journal_lines = number("JOURNAL").and_then(|n| n.try_into().ok()).unwrap_or(0);
+    let (sim, _) = play(&small);
+    sim.journal().for_each(|line| println!("{line}"));
+    let faults = small.config.plan.faults.iter().map(|fault| format!("  {fault:?}\n"));
+    let faults: String = faults.collect();
+    format!("{failure}\n{}\nwith these faults:\n{faults}", scenario.summary())
+}
+
+fn run_seeds(name: &str, make: fn(u64) -> Scenario) {
+    if let Some(seed) = number("SEED") {
+        let scenario = make(seed);
+        println!("{}", scenario.summary());
+        match check(&scenario) {
+            Ok(digest) => println!("seed {seed} holds, digest {digest:02x?}"),
+            Err(failure) => panic!("{}", report(&scenario, &failure)),
+        }
+        return;
+    }
+    let n_seeds = number("SEEDS").unwrap_or(SEEDS) / 2;
+    let first = number("FIRST").unwrap_or(0);
+    let started = Instant::now();
+    let next = AtomicU64::new(first);
+    let failures: Mutex<Vec<(u64, String)>> = Mutex::new(Vec::new());
+    let micros = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + n_seeds || failures.lock().unwrap().len() >= 5 {
+                        return;
+                    }
+                    let scenario = make(seed);
+                    let once = check(&scenario);
+                    let again = check(&scenario);
+                    micros.fetch_add(scenario.span_micros(), Ordering::Relaxed);
+                    let text = match (&once, &again) {
+                        (Ok(one), Ok(two)) if one == two => continue,
+                        (Err(failure), Err(again)) if failure == again => {
+                            report(&scenario, failure)
+                        }
+                        _ => format!("I11: seed {seed} gave {once:?}, then {again:?}"),
+                    };
+                    failures.lock().unwrap().push((seed, text));
+                }
+            });
+        }
+    });
+    let took = started.elapsed();
+    let virtual_time = Duration::from_micros(micros.load(Ordering::Relaxed));
+    println!(
+        "{name}: {n_seeds} seeds twice in {took:.1?}, {:.0} seeds/s, {:.1} virtual hours",
+        n_seeds as f64 / took.as_secs_f64(),
+        virtual_time.as_secs_f64() / 3_600.0
+    );
+    let mut failures = failures.into_inner().unwrap();
+    failures.sort();
+    for (_, text) in &failures {
+        println!("{text}\n");
+    }
+    assert!(failures.is_empty(), "{} seeds failed, see above", failures.len());
+}
+
+#[test]
+fn whatever_goes_wrong_nothing_is_contradicted() {
+    run_seeds("safety", Scenario::safety);
+}
+
+#[test]
+fn what_is_healed_goes_on() {
+    run_seeds("liveness", Scenario::liveness);
+}
