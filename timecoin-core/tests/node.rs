@@ -11,7 +11,7 @@ use timecoin_core::{
     Transaction, TransactionStatus, TxOutput, Wallet, verify_finality_proof,
 };
 
-const LONG: Duration = Duration::from_secs(10);
+const LONG: Duration = Duration::from_secs(60);
 
 fn running(config: Config) -> (Node, Wallet) {
     let node = Node::open(config).unwrap();
