@@ -52,7 +52,7 @@
 /** Room for the longest text of an amount, with its NUL. */
 #define TC_AMOUNT_TEXT_BYTES ((size_t)40)
 
-/** An output in one page of tc_node_utxos_of at most. */
+/** Outputs in one page of tc_node_utxos_of at most. */
 #define TC_UTXOS_PAGE_MAX ((size_t)10000)
 
 /** Coins with a value. */
@@ -136,16 +136,16 @@
 /** Nothing spends it. */
 #define TC_OUTPOINT_UNSPENT 0
 
-/** An approved transaction spends it: no other can. */
+/** This masternode has recorded its Approve for the transaction that spends it. */
 #define TC_OUTPOINT_LOCKED 1
 
-/** A transaction that is not approved yet spends it. */
+/** A quorum approved the transaction that spends it. */
 #define TC_OUTPOINT_SPENT_PENDING 2
 
-/** A final transaction spends it. */
+/** The transaction that spends it is final. */
 #define TC_OUTPOINT_SPENT_FINALIZED 3
 
-/** A transaction in a decided block spends it. */
+/** The transaction that spends it is in a decided block. */
 #define TC_OUTPOINT_CONFIRMED 4
 
 /** From a transfer or the genesis. */

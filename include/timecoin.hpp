@@ -1,0 +1,729 @@
+/* TimeCoin for C++17: timecoin.h with owners, values and exceptions. Header only.
+ *
+ * Owners (Node, Wallet, Transaction, ...) free their handle when they go; they can be moved and
+ * not copied. Using one that was moved from throws an Error with TC_ERROR_INVALID_HANDLE. Values
+ * (Amount, Address, Txid, ...) are copied freely. What fails throws an Error, which has the number
+ * and name of timecoin.h. Everything may be used on any thread, as in timecoin.h.
+ */
+#ifndef TIMECOIN_HPP
+#define TIMECOIN_HPP
+
+#include <timecoin.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace timecoin {
+
+using Milliseconds = std::chrono::milliseconds;
+using ByteVector = std::vector<std::uint8_t>;
+
+/** Why a call did not do what was asked. */
+class Error : public std::runtime_error {
+  public:
+    Error(tc_status_t code, const std::string &text) : std::runtime_error(text), code_(code) {}
+
+    /** A TC_ERROR_ number. */
+    tc_status_t code() const noexcept { return code_; }
+    /** As "timeout". */
+    const char *name() const noexcept { return tc_error_name(code_); }
+    /** TC_CATEGORY_. */
+    std::int32_t category() const noexcept { return tc_error_category(code_); }
+    /** Whether the very same request may succeed later. */
+    bool is_retryable() const noexcept { return tc_error_is_retryable(code_) != 0; }
+
+  private:
+    tc_status_t code_;
+};
+
+namespace detail {
+
+/** The text that `write(buffer, bytes, required)` gives, of any length. */
+template <typename Write> tc_status_t read_text(std::string &text, Write write) {
+    std::size_t required = 128;
+    tc_status_t status = TC_ERROR_BUFFER_TOO_SMALL;
+    while (status == TC_ERROR_BUFFER_TOO_SMALL) {
+        text.resize(required);
+        status = write(text.data(), text.size(), &required);
+    }
+    text.resize(status == TC_OK ? required - 1 : 0);
+    return status;
+}
+
+inline void check(tc_status_t status) {
+    if (status == TC_OK) {
+        return;
+    }
+    std::string text;
+    read_text(text, tc_error_message);
+    throw Error(status, text);
+}
+
+template <typename Write> std::string text_of(Write write) {
+    std::string text;
+    check(read_text(text, write));
+    return text;
+}
+
+/** A report whose struct_size is set. */
+template <typename T> T report() {
+    T value{};
+    value.struct_size = sizeof(T);
+    return value;
+}
+
+/** At least 0; the longest that fits. */
+inline std::uint64_t timeout(Milliseconds timeout) {
+    return timeout.count() < 0 ? 0 : static_cast<std::uint64_t>(timeout.count());
+}
+
+/** Owns a handle. */
+template <typename T, tc_status_t (*Free)(T)> class Handle {
+  public:
+    Handle() = default;
+    explicit Handle(T handle) noexcept : handle_(handle) {}
+    Handle(Handle &&other) noexcept : handle_(std::exchange(other.handle_, T{})) {}
+    Handle &operator=(Handle &&other) noexcept {
+        Handle(std::move(other)).swap(*this);
+        return *this;
+    }
+    Handle(const Handle &) = delete;
+    Handle &operator=(const Handle &) = delete;
+    ~Handle() {
+        if (handle_.id != 0) {
+            Free(handle_);
+        }
+    }
+
+    T get() const noexcept { return handle_; }
+    /** Gives the handle away. */
+    T release() noexcept { return std::exchange(handle_, T{}); }
+    void swap(Handle &other) noexcept { std::swap(handle_, other.handle_); }
+
+  private:
+    T handle_{};
+};
+
+/** Copies owned bytes and frees them. */
+inline ByteVector take_bytes(tc_bytes_t bytes) {
+    Handle<tc_bytes_t, tc_bytes_free> owner(bytes);
+    const std::uint8_t *data = nullptr;
+    std::size_t length = 0;
+    check(tc_bytes_view(bytes, &data, &length));
+    return ByteVector(data, data + length);
+}
+
+inline std::string take_text(tc_bytes_t bytes) {
+    const ByteVector text = take_bytes(bytes);
+    return std::string(text.begin(), text.end());
+}
+
+/** 32 bytes with a text form of their own. */
+template <typename T, tc_status_t (*FromText)(const char *, T *),
+          tc_status_t (*ToText)(const T *, char *, std::size_t, std::size_t *)>
+struct Hash {
+    T value{};
+
+    Hash() = default;
+    Hash(const T &hash) : value(hash) {}
+    /** Throws where the text is not 64 hexadecimal digits. */
+    static Hash parse(const std::string &text) {
+        Hash hash;
+        check(FromText(text.c_str(), &hash.value));
+        return hash;
+    }
+    std::string text() const {
+        return text_of([this](char *buffer, std::size_t bytes, std::size_t *required) {
+            return ToText(&value, buffer, bytes, required);
+        });
+    }
+    friend bool operator==(const Hash &a, const Hash &b) {
+        return std::memcmp(&a.value, &b.value, sizeof(T)) == 0;
+    }
+    friend bool operator!=(const Hash &a, const Hash &b) { return !(a == b); }
+    friend bool operator<(const Hash &a, const Hash &b) {
+        return std::memcmp(&a.value, &b.value, sizeof(T)) < 0;
+    }
+};
+
+} // namespace detail
+
+using Txid = detail::Hash<tc_txid_t, tc_txid_from_text, tc_txid_to_text>;
+using BlockHash = detail::Hash<tc_block_hash_t, tc_block_hash_from_text, tc_block_hash_to_text>;
+using ChainId = detail::Hash<tc_chain_id_t, tc_chain_id_from_text, tc_chain_id_to_text>;
+using PublicKey = detail::Hash<tc_public_key_t, tc_public_key_from_text, tc_public_key_to_text>;
+
+/** An amount of money. */
+class Amount {
+  public:
+    constexpr Amount() = default;
+    explicit constexpr Amount(std::uint64_t units) : units_(units) {}
+    /** Reads "1.5", "1.5 TIME" or "150000000 units". */
+    static Amount parse(const std::string &text) {
+        std::uint64_t units = 0;
+        detail::check(tc_amount_from_text(text.c_str(), &units));
+        return Amount(units);
+    }
+
+    constexpr std::uint64_t units() const { return units_; }
+    /** As "1.5 TIME". */
+    std::string text() const {
+        return detail::text_of([this](char *buffer, std::size_t bytes, std::size_t *required) {
+            return tc_amount_to_text(units_, buffer, bytes, required);
+        });
+    }
+    friend constexpr bool operator==(Amount a, Amount b) { return a.units_ == b.units_; }
+    friend constexpr bool operator!=(Amount a, Amount b) { return a.units_ != b.units_; }
+    friend constexpr bool operator<(Amount a, Amount b) { return a.units_ < b.units_; }
+
+  private:
+    std::uint64_t units_ = 0;
+};
+
+/** Who may spend an output. The text form names the network, a TC_NETWORK_, too. */
+struct Address {
+    tc_address_t value{};
+
+    Address() = default;
+    Address(const tc_address_t &address) : value(address) {}
+    static Address parse(const std::string &text, std::int32_t network) {
+        Address address;
+        detail::check(tc_address_from_text(text.c_str(), network, &address.value));
+        return address;
+    }
+    static Address of(const PublicKey &key) {
+        Address address;
+        detail::check(tc_address_of(&key.value, &address.value));
+        return address;
+    }
+    std::string text(std::int32_t network) const {
+        return detail::text_of([&](char *buffer, std::size_t bytes, std::size_t *required) {
+            return tc_address_to_text(&value, network, buffer, bytes, required);
+        });
+    }
+    friend bool operator==(const Address &a, const Address &b) {
+        return std::memcmp(&a.value, &b.value, sizeof a.value) == 0;
+    }
+    friend bool operator!=(const Address &a, const Address &b) { return !(a == b); }
+};
+
+/** Somebody to pay, and how much. */
+struct Output {
+    Address address;
+    Amount amount;
+};
+
+/** A secret key; wiped when it goes. */
+class Secret {
+  public:
+    static Secret generate() { return make(tc_secret_generate); }
+    static Secret from_seed(std::string_view seed) {
+        return make([&](tc_secret_t *secret) {
+            const auto *data = reinterpret_cast<const std::uint8_t *>(seed.data());
+            return tc_secret_from_seed(data, seed.size(), secret);
+        });
+    }
+    Secret(const Secret &) = default;
+    Secret &operator=(const Secret &) = default;
+    ~Secret() { tc_secret_wipe(&value_); }
+
+    const tc_secret_t &value() const { return value_; }
+    PublicKey public_key() const {
+        PublicKey key;
+        detail::check(tc_secret_public_key(&value_, &key.value));
+        return key;
+    }
+    tc_signature_t sign(const std::uint8_t *message, std::size_t bytes) const {
+        tc_signature_t signature;
+        detail::check(tc_secret_sign(&value_, message, bytes, &signature));
+        return signature;
+    }
+
+  private:
+    friend class Wallet;
+    Secret() = default;
+    template <typename Fill> static Secret make(Fill fill) {
+        Secret secret;
+        detail::check(fill(&secret.value_));
+        return secret;
+    }
+    tc_secret_t value_{};
+};
+
+class Node;
+
+/** A transaction. */
+class Transaction {
+  public:
+    explicit Transaction(tc_transaction_t handle) : handle_(handle) {}
+    static Transaction from_bytes(const ByteVector &bytes) {
+        tc_transaction_t handle;
+        detail::check(tc_transaction_from_bytes(bytes.data(), bytes.size(), &handle));
+        return Transaction(handle);
+    }
+
+    tc_transaction_t handle() const { return handle_.get(); }
+    tc_transaction_info_t info() const {
+        auto info = detail::report<tc_transaction_info_t>();
+        detail::check(tc_transaction_info(handle(), &info));
+        return info;
+    }
+    Txid txid() const { return info().txid; }
+    tc_tx_source_t input(std::size_t index) const {
+        tc_tx_source_t input;
+        detail::check(tc_transaction_input(handle(), index, &input));
+        return input;
+    }
+    Output output(std::size_t index) const {
+        tc_tx_output_t output;
+        detail::check(tc_transaction_output(handle(), index, &output));
+        return {output.address, Amount(output.value)};
+    }
+    ByteVector to_bytes() const {
+        tc_bytes_t bytes;
+        detail::check(tc_transaction_to_bytes(handle(), &bytes));
+        return detail::take_bytes(bytes);
+    }
+
+  private:
+    detail::Handle<tc_transaction_t, tc_transaction_free> handle_;
+};
+
+/** A decided block. */
+class Block {
+  public:
+    explicit Block(tc_block_t handle) : handle_(handle) {}
+
+    tc_block_info_t info() const {
+        auto info = detail::report<tc_block_info_t>();
+        detail::check(tc_block_info(handle_.get(), &info));
+        return info;
+    }
+    Transaction transaction(std::size_t index) const {
+        tc_transaction_t transaction;
+        detail::check(tc_block_transaction(handle_.get(), index, &transaction));
+        return Transaction(transaction);
+    }
+    ByteVector to_bytes() const { return bytes(tc_block_to_bytes); }
+    ByteVector certificate() const { return bytes(tc_block_certificate); }
+
+  private:
+    ByteVector bytes(tc_status_t (*read)(tc_block_t, tc_bytes_t *)) const {
+        tc_bytes_t bytes;
+        detail::check(read(handle_.get(), &bytes));
+        return detail::take_bytes(bytes);
+    }
+    detail::Handle<tc_block_t, tc_block_free> handle_;
+};
+
+/** Something that happened in a node. */
+class Event {
+  public:
+    explicit Event(tc_event_t handle) : handle_(handle), info_(read(handle)) {}
+
+    /** Which fields count depends on kind, a TC_EVENT_. */
+    const tc_event_info_t &info() const { return info_; }
+    std::string name() const { return text_with(tc_event_name); }
+    std::string text() const { return text_with(tc_event_text); }
+    Block block() const {
+        tc_block_t block;
+        detail::check(tc_event_block(handle_.get(), &block));
+        return Block(block);
+    }
+
+  private:
+    static tc_event_info_t read(tc_event_t event) {
+        auto info = detail::report<tc_event_info_t>();
+        detail::check(tc_event_info(event, &info));
+        return info;
+    }
+    template <typename Read> std::string text_with(Read read) const {
+        return detail::text_of([&](char *buffer, std::size_t bytes, std::size_t *required) {
+            return read(handle_.get(), buffer, bytes, required);
+        });
+    }
+    detail::Handle<tc_event_t, tc_event_free> handle_;
+    tc_event_info_t info_;
+};
+
+/** A receiver of events. */
+class Subscription {
+  public:
+    explicit Subscription(tc_subscription_t handle) : handle_(handle) {}
+
+    /** The next event; nothing where none comes in time. Throws TC_ERROR_CLOSED after the last. */
+    std::optional<Event> next_event(Milliseconds timeout) {
+        tc_event_t event;
+        const auto ms = detail::timeout(timeout);
+        const tc_status_t status = tc_subscription_next_event(handle_.get(), ms, &event);
+        if (status == TC_ERROR_TIMEOUT) {
+            return std::nullopt;
+        }
+        detail::check(status);
+        return Event(event);
+    }
+    /** Readable while events wait; it belongs to the subscription. */
+    int readiness_fd() const {
+        std::int32_t fd = -1;
+        detail::check(tc_subscription_readiness_fd(handle_.get(), &fd));
+        return fd;
+    }
+
+  private:
+    detail::Handle<tc_subscription_t, tc_subscription_free> handle_;
+};
+
+/** What a node is opened with. */
+class Config {
+  public:
+    /** block_production: TC_BLOCK_PRODUCTION_. */
+    static Config regtest(std::int32_t block_production = TC_BLOCK_PRODUCTION_INTERVAL) {
+        tc_config_t handle;
+        detail::check(tc_abi_check(TC_ABI_VERSION));
+        detail::check(tc_config_new_regtest(block_production, &handle));
+        return Config(handle);
+    }
+    static Config from_genesis(const std::string &json) {
+        tc_config_t handle;
+        detail::check(tc_abi_check(TC_ABI_VERSION));
+        detail::check(tc_config_from_genesis(json.c_str(), &handle));
+        return Config(handle);
+    }
+
+    tc_config_t handle() const { return handle_.get(); }
+    /** Sets a field by its name; the fields are listed at tc_config_set. */
+    Config &set(const std::string &name, const std::string &text) {
+        detail::check(tc_config_set(handle(), name.c_str(), text.c_str()));
+        return *this;
+    }
+    Config &set_masternode_key(const Secret &secret) {
+        detail::check(tc_config_set_masternode_key(handle(), &secret.value()));
+        return *this;
+    }
+    std::string genesis() const {
+        tc_bytes_t json;
+        detail::check(tc_config_genesis(handle(), &json));
+        return detail::take_text(json);
+    }
+
+  private:
+    explicit Config(tc_config_t handle) : handle_(handle) {}
+    detail::Handle<tc_config_t, tc_config_free> handle_;
+};
+
+/** A node in this process. Closed when it goes; close it before to know that it worked. */
+class Node {
+  public:
+    explicit Node(const Config &config) {
+        tc_node_t handle;
+        detail::check(tc_node_open(config.handle(), &handle));
+        handle_ = Owner(handle);
+    }
+
+    tc_node_t handle() const { return handle_.get(); }
+    void start() { detail::check(tc_node_start(handle())); }
+    void close(Milliseconds timeout) {
+        detail::check(tc_node_close(handle(), detail::timeout(timeout)));
+    }
+    tc_node_status_t status() const { return read<tc_node_status_t>(tc_node_status); }
+    tc_tip_t tip() const { return read<tc_tip_t>(tc_node_tip); }
+    tc_mempool_info_t mempool_info() const { return read<tc_mempool_info_t>(tc_node_mempool_info); }
+    std::string metrics_text() const { return detail::take_text(bytes(tc_node_metrics_text)); }
+    std::string masternodes() const { return detail::take_text(bytes(tc_node_masternodes)); }
+    ByteVector masternode_set() const { return detail::take_bytes(bytes(tc_node_masternode_set)); }
+
+    Txid submit_transaction(const ByteVector &transaction) {
+        Txid txid;
+        const std::size_t n = transaction.size();
+        detail::check(tc_node_submit_transaction(handle(), transaction.data(), n, &txid.value));
+        return txid;
+    }
+    Txid submit_transaction(const Transaction &transaction) {
+        Txid txid;
+        detail::check(tc_transaction_submit(transaction.handle(), handle(), &txid.value));
+        return txid;
+    }
+    /** Nothing where it is not known here. */
+    std::optional<tc_transaction_status_t> transaction_status(const Txid &txid) const {
+        return found(tc_node_transaction_status, &txid.value);
+    }
+    std::optional<tc_utxo_t> utxo(const tc_outpoint_t &outpoint) const {
+        return found(tc_node_utxo, &outpoint);
+    }
+    std::optional<Transaction> transaction(const Txid &txid) const {
+        tc_transaction_t transaction;
+        const auto status = tc_node_transaction(handle(), &txid.value, &transaction, nullptr);
+        return is_found(status) ? std::optional(Transaction(transaction)) : std::nullopt;
+    }
+    std::optional<Block> block(std::uint64_t height) const {
+        tc_block_t block;
+        const auto status = tc_node_block_at(handle(), height, &block);
+        return is_found(status) ? std::optional(Block(block)) : std::nullopt;
+    }
+    std::optional<Block> block(const BlockHash &hash) const {
+        tc_block_t block;
+        const auto status = tc_node_block_by_hash(handle(), &hash.value, &block);
+        return is_found(status) ? std::optional(Block(block)) : std::nullopt;
+    }
+    /** A page of an address' outputs after an outpoint; an empty one ends them. */
+    std::vector<tc_utxo_t> utxos_of(const Address &address, const tc_outpoint_t *after = nullptr,
+                                    std::size_t limit = 1000) const {
+        std::vector<tc_utxo_t> utxos(std::max<std::size_t>(limit, 1));
+        utxos[0].struct_size = sizeof(tc_utxo_t);
+        std::size_t n = 0;
+        detail::check(
+            tc_node_utxos_of(handle(), &address.value, after, utxos.data(), limit, &n));
+        utxos.resize(n);
+        return utxos;
+    }
+    tc_balance_t balance(const Address &address) const {
+        auto balance = detail::report<tc_balance_t>();
+        detail::check(tc_node_balance(handle(), &address.value, &balance));
+        return balance;
+    }
+
+    tc_transaction_status_t wait_finalized(const Txid &txid, Milliseconds timeout) const {
+        auto status = detail::report<tc_transaction_status_t>();
+        const auto ms = detail::timeout(timeout);
+        detail::check(tc_node_wait_finalized(handle(), &txid.value, ms, &status));
+        return status;
+    }
+    std::uint64_t wait_confirmed(const Txid &txid, Milliseconds timeout) const {
+        std::uint64_t height = 0;
+        const auto ms = detail::timeout(timeout);
+        detail::check(tc_node_wait_confirmed(handle(), &txid.value, ms, &height));
+        return height;
+    }
+    std::uint64_t wait_height(std::uint64_t at_least, Milliseconds timeout) const {
+        std::uint64_t height = 0;
+        detail::check(tc_node_wait_height(handle(), at_least, detail::timeout(timeout), &height));
+        return height;
+    }
+    std::uint64_t produce_block(Milliseconds timeout) {
+        std::uint64_t height = 0;
+        detail::check(tc_node_produce_block(handle(), detail::timeout(timeout), &height));
+        return height;
+    }
+    ByteVector finality_proof(const Txid &txid) const {
+        tc_bytes_t proof;
+        detail::check(tc_node_finality_proof(handle(), &txid.value, &proof));
+        return detail::take_bytes(proof);
+    }
+    Subscription subscribe() const {
+        tc_subscription_t subscription;
+        detail::check(tc_node_subscribe(handle(), &subscription));
+        return Subscription(subscription);
+    }
+
+  private:
+    using Owner = detail::Handle<tc_node_t, tc_node_free>;
+
+    template <typename T> T read(tc_status_t (*read)(tc_node_t, T *)) const {
+        auto value = detail::report<T>();
+        detail::check(read(handle(), &value));
+        return value;
+    }
+    template <typename Key, typename T>
+    std::optional<T> found(tc_status_t (*read)(tc_node_t, const Key *, T *), const Key *key) const {
+        auto value = detail::report<T>();
+        return is_found(read(handle(), key, &value)) ? std::optional(value) : std::nullopt;
+    }
+    static bool is_found(tc_status_t status) {
+        if (status != TC_ERROR_NOT_FOUND) {
+            detail::check(status);
+        }
+        return status == TC_OK;
+    }
+    tc_bytes_t bytes(tc_status_t (*read)(tc_node_t, tc_bytes_t *)) const {
+        tc_bytes_t bytes;
+        detail::check(read(handle(), &bytes));
+        return bytes;
+    }
+    Owner handle_;
+};
+
+/** Checks the proof that a transaction is final, and tells which. Throws where it does not hold. */
+inline Txid verify_finality_proof(const ByteVector &proof, const ChainId &chain_id,
+                                  const ByteVector &masternode_set) {
+    Txid txid;
+    detail::check(tc_verify_finality_proof(proof.data(), proof.size(), &chain_id.value,
+                                           masternode_set.data(), masternode_set.size(),
+                                           &txid.value));
+    return txid;
+}
+
+/** A payment that the node took. */
+struct Payment {
+    Txid txid;
+    Amount fee;
+};
+
+/** A signed payment that is not submitted. Its coins are free again when it goes. */
+class Draft {
+  public:
+    explicit Draft(tc_draft_t handle) : handle_(handle) {}
+
+    Amount fee() const {
+        std::uint64_t fee = 0;
+        detail::check(tc_draft_fee(handle_.get(), &fee));
+        return Amount(fee);
+    }
+    Transaction transaction() const {
+        tc_transaction_t transaction;
+        detail::check(tc_draft_transaction(handle_.get(), &transaction));
+        return Transaction(transaction);
+    }
+    /** Ends the draft, whether it is admitted or refused: std::move(draft).submit(). */
+    Payment submit() && {
+        auto payment = detail::report<tc_payment_t>();
+        detail::check(tc_draft_submit(handle_.release(), &payment));
+        return {payment.txid, Amount(payment.fee)};
+    }
+
+  private:
+    detail::Handle<tc_draft_t, tc_draft_free> handle_;
+};
+
+/** Keys, and the coins that they own on the chain of one node. */
+class Wallet {
+  public:
+    /** Signs 32 bytes. What it throws fails the payment. Called on any thread. */
+    using Sign = std::function<tc_signature_t(const std::uint8_t *hash)>;
+
+    static Wallet generate(const Node &node) {
+        return make([&](tc_wallet_t *wallet) { return tc_wallet_generate(node.handle(), wallet); });
+    }
+    static Wallet from_seed(const Node &node, std::string_view seed) {
+        return make([&](tc_wallet_t *wallet) {
+            const auto *data = reinterpret_cast<const std::uint8_t *>(seed.data());
+            return tc_wallet_from_seed(node.handle(), data, seed.size(), wallet);
+        });
+    }
+    static Wallet import(const Node &node, const Secret &secret) {
+        return make([&](tc_wallet_t *wallet) {
+            return tc_wallet_import(node.handle(), &secret.value(), wallet);
+        });
+    }
+    /** A wallet whose signatures the host makes. */
+    static Wallet with_signer(const Node &node, const PublicKey &key, Sign sign) {
+        auto user = std::make_unique<Sign>(std::move(sign));
+        Wallet wallet = make([&](tc_wallet_t *out) {
+            return tc_wallet_with_signer(node.handle(), &key.value, call, release, user.get(), out);
+        });
+        user.release();
+        return wallet;
+    }
+
+    tc_wallet_t handle() const { return handle_.get(); }
+    Address address() const {
+        Address address;
+        detail::check(tc_wallet_address(handle(), &address.value));
+        return address;
+    }
+    std::vector<Address> addresses() const {
+        std::vector<tc_address_t> found(8);
+        std::size_t n = 0;
+        auto read = [&] { return tc_wallet_addresses(handle(), found.data(), found.size(), &n); };
+        tc_status_t status = read();
+        while (status == TC_ERROR_BUFFER_TOO_SMALL) {
+            found.resize(n);
+            status = read();
+        }
+        detail::check(status);
+        return std::vector<Address>(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(n));
+    }
+    Address new_address() {
+        Address address;
+        detail::check(tc_wallet_new_address(handle(), &address.value));
+        return address;
+    }
+    Address add_key(const Secret &secret) {
+        Address address;
+        detail::check(tc_wallet_add_key(handle(), &secret.value(), &address.value));
+        return address;
+    }
+    Secret export_secret(const Address &address) const {
+        return Secret::make([&](tc_secret_t *secret) {
+            return tc_wallet_export(handle(), &address.value, secret);
+        });
+    }
+    tc_balance_t balance() const {
+        auto balance = detail::report<tc_balance_t>();
+        detail::check(tc_wallet_balance(handle(), &balance));
+        return balance;
+    }
+    Payment pay(const Address &address, Amount amount) {
+        auto payment = detail::report<tc_payment_t>();
+        detail::check(tc_wallet_pay(handle(), &address.value, amount.units(), &payment));
+        return {payment.txid, Amount(payment.fee)};
+    }
+    Payment pay_many(const std::vector<Output> &payments) {
+        const auto outputs = plain(payments);
+        auto payment = detail::report<tc_payment_t>();
+        detail::check(tc_wallet_pay_many(handle(), outputs.data(), outputs.size(), &payment));
+        return {payment.txid, Amount(payment.fee)};
+    }
+    Amount estimate_fee(const std::vector<Output> &payments) const {
+        const auto outputs = plain(payments);
+        std::uint64_t fee = 0;
+        detail::check(tc_wallet_estimate_fee(handle(), outputs.data(), outputs.size(), &fee));
+        return Amount(fee);
+    }
+    Draft build(const std::vector<Output> &payments) {
+        const auto outputs = plain(payments);
+        tc_draft_t draft;
+        detail::check(tc_wallet_build(handle(), outputs.data(), outputs.size(), &draft));
+        return Draft(draft);
+    }
+    /** Signs the inputs whose keys it has, and tells how many those are. */
+    std::size_t sign(Transaction &transaction) const {
+        std::size_t n_signed = 0;
+        detail::check(tc_wallet_sign(handle(), transaction.handle(), &n_signed));
+        return n_signed;
+    }
+
+  private:
+    explicit Wallet(tc_wallet_t handle) : handle_(handle) {}
+    template <typename Fill> static Wallet make(Fill fill) {
+        tc_wallet_t handle;
+        detail::check(fill(&handle));
+        return Wallet(handle);
+    }
+    static std::vector<tc_tx_output_t> plain(const std::vector<Output> &payments) {
+        std::vector<tc_tx_output_t> outputs;
+        outputs.reserve(payments.size());
+        for (const Output &payment : payments) {
+            outputs.push_back({payment.amount.units(), payment.address.value, 0});
+        }
+        return outputs;
+    }
+    static tc_status_t call(void *user, const std::uint8_t *hash, std::uint8_t *signature_out) {
+        try {
+            const tc_signature_t signature = (*static_cast<Sign *>(user))(hash);
+            std::memcpy(signature_out, signature.bytes, sizeof signature.bytes);
+            return TC_OK;
+        } catch (...) {
+            return TC_ERROR_INVALID_ARGUMENT;
+        }
+    }
+    static void release(void *user) { delete static_cast<Sign *>(user); }
+
+    detail::Handle<tc_wallet_t, tc_wallet_free> handle_;
+};
+
+} // namespace timecoin
+
+#endif // TIMECOIN_HPP

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Uses the library as a host does that knows nothing of cargo: installs library and headers into a
+# folder, builds the examples with the system's compilers and every warning an error, compares what
+# they print, and runs everything under valgrind where that is installed.
+set -eu -o pipefail
+cd "$(dirname "$0")/.."
+
+target=${CARGO_TARGET_DIR:-target}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+cargo build --quiet -p timecoin-ffi
+cargo build --quiet -p timecoin-core --example pay
+mkdir -p "$work/lib" "$work/include"
+cp "$target/debug/libtimecoin.so" "$work/lib/libtimecoin.so.0"
+ln -s libtimecoin.so.0 "$work/lib/libtimecoin.so"
+cp include/timecoin.h include/timecoin.hpp "$work/include"
+
+warnings=(-Wall -Wextra -Werror -pedantic -g -pthread)
+link=(-I "$work/include" -L "$work/lib" -ltimecoin -Wl,-rpath,"$work/lib")
+c() { "${CC:-cc}" -std=c11 "${warnings[@]}" "$1" -o "$2" "${link[@]}"; }
+cpp() { "${CXX:-c++}" -std=c++17 "${warnings[@]}" "$1" -o "$2" "${link[@]}"; }
+c examples/c/pay.c "$work/pay-c"
+cpp examples/cpp/pay.cpp "$work/pay-cpp"
+c timecoin-ffi/tests/c/misuse.c "$work/misuse"
+cpp timecoin-ffi/tests/c/smoke.cpp "$work/smoke"
+cp "$target/debug/examples/pay" "$work/pay-rust"
+
+# The same story in every language.
+for language in rust c cpp; do
+    "$work/pay-$language" "$work/data-$language" >"$work/$language.txt"
+    diff -u examples/expected.txt "$work/$language.txt"
+    echo "examples/$language: as expected"
+done
+
+if ! command -v valgrind >/dev/null; then
+    echo "valgrind is not installed: skipped"
+    exit 0
+fi
+valgrind=(valgrind -q --fair-sched=yes --suppressions=timecoin-ffi/tests/c/valgrind.supp
+    --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
+    --error-exitcode=9)
+for program in "pay-c $work/valgrind-c" "pay-cpp $work/valgrind-cpp" misuse smoke; do
+    # shellcheck disable=SC2086 # a program and its argument
+    "${valgrind[@]}" "$work"/$program >"$work/out.txt" || { cat "$work/out.txt"; exit 1; }
+    echo "valgrind ${program%% *}: clean"
+done
