@@ -1,0 +1,49 @@
+//! What a node costs against what cannot be saved: each row is measured beside its floor, in
+//! turns, in one run. `docs/benchmarks.md` says what the rows mean.
+//!
+//! `cargo bench -p timecoin-core --bench node` runs all, `-- rate` the rows with that name.
+//! `PAYMENTS=1000000` sets the length of the memory row.
+
+mod allocator;
+mod blocks;
+mod latency;
+mod memory;
+mod rate;
+mod setup;
+mod table;
+
+use std::time::Duration;
+
+use criterion::Criterion;
+use table::Table;
+
+/// One row or a few: its name, and what fills it.
+type Part = (&'static str, fn(&mut Criterion, &mut Table));
+
+const PARTS: &[Part] = &[
+    ("validate", blocks::validate),
+    ("commit", blocks::commit),
+    ("rate", rate::solo),
+    ("latency", latency::memory),
+    ("latency durable", latency::durable),
+    ("pending", memory::pending),
+    ("flat", memory::flat),
+];
+
+fn main() {
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let mut criterion = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(4))
+        .without_plots();
+    let mut table = Table::default();
+    for (name, measure) in PARTS {
+        if wanted.is_empty() || wanted.iter().any(|part| name.starts_with(part.as_str())) {
+            measure(&mut criterion, &mut table);
+        }
+    }
+    criterion.final_summary();
+    table.print();
+}
