@@ -38,7 +38,7 @@ use super::StorageError;
 use super::derived::{Standing, Tables, TablesError, VotesMark};
 use super::interface::{Opened, Storage};
 use super::lock::DirectoryLock;
-use super::pending::{self, Page, Pending};
+use super::pending::{self, Page, Pending, PendingBlocks};
 use crate::engine::output::{BlockCommit, Record};
 use crate::ledger::state::LedgerState;
 use crate::ledger::view::{Lookup, Utxo, UtxoView, ViewError};
@@ -52,8 +52,8 @@ use crate::types::transaction::{OutPoint, Transaction};
 /// What one operator may choose about a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageOptions {
-    /// Bytes that the derived tables may cache; by default a sixteenth of the memory available
-    /// to the process, 8 to 256 MiB.
+    /// Bytes that the derived tables may cache; by default a 64th of the memory available to
+    /// the process, 8 to 128 MiB.
     pub cache_bytes: Option<u64>,
     /// Unspent outputs kept in front of the tables; 10,000, PROTOCOL 8.
     pub cached_utxos_max: usize,
@@ -100,8 +100,8 @@ pub struct DiskStorage {
     votes_log: u64,
     /// Sequence after its last durable record.
     votes_next: AtomicU64,
-    /// Counts the batches that were begun to be written to the tables.
-    n_batches: AtomicU64,
+    /// Counts the blocks that were begun to be written to the tables.
+    n_applied: AtomicU64,
     is_closed: AtomicBool,
     /// Of the tables; who holds it writes to them.
     standing: Mutex<Standing>,
@@ -148,11 +148,26 @@ impl DiskStorage {
             self.cache.insert(*outpoint, utxo, before);
             return Ok(Lookup::Unspent(utxo));
         }
-        if self.tables.place(&outpoint.txid)?.is_none() {
-            return Ok(Lookup::Unknown);
+        let is_confirmed = self.tables.place(&outpoint.txid)?.is_some();
+        Ok(if is_confirmed { Lookup::Spent } else { Lookup::Unknown })
+    }
+
+    /// Reads pending blocks and tables as of one moment. A block is written to the tables entry
+    /// by entry; that does not show, because it is pending meanwhile, unless it is so new that
+    /// the list does not have it. Then the read is repeated.
+    fn at_one_moment<T>(
+        &self,
+        read: impl Fn(&PendingBlocks) -> Result<T, TablesError>,
+    ) -> Result<T, StorageError> {
+        for _ in 0..READ_ATTEMPTS {
+            let n_applied = self.n_applied.load(Ordering::SeqCst);
+            let found = read(&self.pending.load()).map_err(|error| self.tables.error(error))?;
+            if self.n_applied.load(Ordering::SeqCst) == n_applied {
+                return Ok(found);
+            }
         }
-        // The block with the transaction may have come between the two reads.
-        Ok(self.tables.utxo(outpoint)?.map_or(Lookup::Spent, Lookup::Unspent))
+        let _no_block_is_applied = lock(&self.standing);
+        read(&self.pending.load()).map_err(|error| self.tables.error(error))
     }
 
     /// Moves the tables past every durable block.
@@ -163,7 +178,7 @@ impl DiskStorage {
             let position = *block.position.get().expect("a durable block has its position");
             let next = self.votes_next.load(Ordering::Acquire);
             let votes = VotesMark { log: self.votes_log, next };
-            self.n_batches.fetch_add(1, Ordering::SeqCst);
+            self.n_applied.fetch_add(1, Ordering::SeqCst);
             self.tables
                 .apply(&mut standing, &block.commit, position, votes)
                 .map_err(|error| self.tables.error(error))?;
@@ -171,18 +186,6 @@ impl DiskStorage {
             self.pending.drop_oldest();
         }
         Ok(pending.durable().len())
-    }
-
-    /// One attempt at a page, and whether it is of one moment: no batch was begun meanwhile that
-    /// the pending blocks, loaded before, do not know of.
-    fn try_page(&self, page: Page<'_>) -> Result<(Vec<(OutPoint, Utxo)>, bool), StorageError> {
-        let n_batches = self.n_batches.load(Ordering::SeqCst);
-        let pending = self.pending.load();
-        let found = pending::page(pending.durable(), page, |after, limit| {
-            self.tables.page(Page { after, limit, ..page })
-        });
-        let found = found.map_err(|error| self.tables.error(error))?;
-        Ok((found, self.n_batches.load(Ordering::SeqCst) == n_batches))
     }
 
     fn close_files(&self) -> Result<(), StorageError> {
@@ -207,11 +210,10 @@ impl DiskStorage {
 
 impl UtxoView for DiskStorage {
     fn lookup(&self, outpoint: &OutPoint) -> Result<Lookup, ViewError> {
-        let pending = self.pending.load();
-        if let Some(found) = pending::lookup(pending.staged(), outpoint) {
-            return Ok(found);
-        }
-        self.stored(outpoint).map_err(|error| ViewError(self.tables.error(error).to_string()))
+        let found = self.at_one_moment(|pending| {
+            pending::lookup(pending.staged(), outpoint).map_or_else(|| self.stored(outpoint), Ok)
+        });
+        found.map_err(|error| ViewError(error.to_string()))
     }
 
     fn confirmed_at(&self, txid: &Txid) -> Result<Option<Height>, ViewError> {
@@ -300,11 +302,9 @@ impl Storage for DiskStorage {
     }
 
     fn utxo(&self, outpoint: &OutPoint) -> Result<Lookup, StorageError> {
-        let pending = self.pending.load();
-        if let Some(found) = pending::lookup(pending.durable(), outpoint) {
-            return Ok(found);
-        }
-        self.stored(outpoint).map_err(|error| self.tables.error(error))
+        self.at_one_moment(|pending| {
+            pending::lookup(pending.durable(), outpoint).map_or_else(|| self.stored(outpoint), Ok)
+        })
     }
 
     fn utxos(
@@ -314,14 +314,11 @@ impl Storage for DiskStorage {
         limit: usize,
     ) -> Result<Vec<(OutPoint, Utxo)>, StorageError> {
         let page = Page { address, after, limit };
-        for _ in 0..PAGE_ATTEMPTS {
-            let (found, is_of_one_moment) = self.try_page(page)?;
-            if is_of_one_moment {
-                return Ok(found);
-            }
-        }
-        let _no_batch_is_written = lock(&self.standing);
-        self.try_page(page).map(|(found, _)| found)
+        self.at_one_moment(|pending| {
+            pending::page(pending.durable(), page, |after, limit| {
+                self.tables.page(Page { after, limit, ..page })
+            })
+        })
     }
 
     fn close(&self) -> Result<(), StorageError> {
@@ -339,5 +336,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Tries to read a page between two batches before batches are held off for it.
-const PAGE_ATTEMPTS: usize = 4;
+/// Reads between two blocks so often before it holds off the next one.
+const READ_ATTEMPTS: usize = 4;

@@ -31,7 +31,7 @@ pub trait Storage: UtxoView + Send + Sync {
     /// After an error nothing more can be written until the store is opened again.
     fn persist(&self, records: &[Record], blocks: &[Arc<BlockCommit>]) -> Result<(), StorageError>;
 
-    /// Brings the derived tables up to the last durable block, one atomic batch per block, and
+    /// Brings the derived tables up to the last durable block, each whole or not at all, and
     /// says how many blocks that were. One caller at a time; never the thread of the engine.
     ///
     /// # Errors

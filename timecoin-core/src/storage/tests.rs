@@ -1,7 +1,8 @@
 //! What every store must do, run over each of them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::interface::{Opened, Storage};
 use super::{DiskStorage, MemoryDisk, MemoryStorage, StorageError, StorageOptions};
@@ -71,6 +72,7 @@ behaviours! {
     second_open_is_refused,
     other_chain_is_refused,
     closed_store_refuses_writes,
+    readers_on_other_threads_see_whole_blocks,
 }
 
 /// A wallet that spends one coin after the other, as seen by the engine.
@@ -397,4 +399,39 @@ fn closed_store_refuses_writes<P: Place>(place: impl Fn(&Chain) -> P) {
     let refused = storage.persist(&[], &[staged]).unwrap_err();
     assert!(matches!(refused, StorageError::Closed), "{refused}");
     assert!(matches!(storage.apply().unwrap_err(), StorageError::Closed));
+}
+
+fn readers_on_other_threads_see_whole_blocks<P: Place>(place: impl Fn(&Chain) -> P) {
+    let chain = testkit::solo_chain_with_coins(60);
+    let place = place(&chain);
+    let storage = place.open(&chain).unwrap().storage;
+    let mut churn = testkit::Churn::new(&chain);
+    let commitments = Mutex::new(vec![storage.state().utxo_set.commitment()]);
+    let is_done = AtomicBool::new(false);
+    let read = || {
+        let mut n_pages = 0;
+        while !is_done.load(Ordering::Relaxed) {
+            let page = storage.utxos(None, None, 10_000).unwrap();
+            let found = testkit::set_hash(&page).commitment();
+            assert!(commitments.lock().unwrap().contains(&found), "a page of no moment");
+            let (outpoint, _) = page[n_pages % page.len()];
+            assert_ne!(storage.utxo(&outpoint).unwrap(), Lookup::Unknown);
+            n_pages += 1;
+        }
+        n_pages
+    };
+    let n_pages = std::thread::scope(|scope| {
+        let readers = [scope.spawn(read), scope.spawn(read)];
+        for _ in 0..150 {
+            let commit = churn.next_block(&*storage, 20);
+            let commitment = commit.connected.state.utxo_set.commitment();
+            commitments.lock().unwrap().push(commitment);
+            storage.stage(Arc::clone(&commit));
+            storage.persist(&[], &[commit]).unwrap();
+            storage.apply().unwrap();
+        }
+        is_done.store(true, Ordering::Relaxed);
+        readers.map(|reader| reader.join().unwrap())
+    });
+    assert!(n_pages.iter().all(|&n| n > 0), "{n_pages:?}");
 }

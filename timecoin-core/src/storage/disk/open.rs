@@ -77,7 +77,7 @@ pub(super) fn open(
         reader,
         votes_log: votes.mark().log,
         votes_next: AtomicU64::new(votes.mark().next),
-        n_batches: AtomicU64::new(0),
+        n_applied: AtomicU64::new(0),
         is_closed: AtomicBool::new(false),
         standing: Mutex::new(standing),
         tables,

@@ -11,7 +11,7 @@ use super::*;
 use crate::types::encode::encode;
 use crate::types::message::Decided;
 
-const N_BLOCKS: usize = 20;
+const N_BLOCKS: usize = 40;
 
 fn place() -> Directory {
     match std::env::var_os("MEASURE_DIR") {
@@ -27,6 +27,10 @@ fn open(dir: &Directory, chain: &Chain) -> Opened {
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() / 2]
+}
+
+fn least(times: Vec<Duration>) -> Duration {
+    times.into_iter().min().unwrap()
 }
 
 fn decided_bytes(commit: &BlockCommit) -> Vec<u8> {
@@ -73,12 +77,12 @@ fn block_of_a_thousand_payments() {
         storage.apply().unwrap();
         apply.push(start.elapsed());
     }
-    let (persist, floor) = (median(persist), median(floor));
     println!("block of {bytes} bytes: stage {:?}", median(stage));
-    println!(
-        "  persist {persist:?}, append and fdatasync alone {floor:?}, ratio {:.2}",
-        persist.as_secs_f64() / floor.as_secs_f64()
-    );
+    for (name, of) in [("median", median as fn(_) -> _), ("least", least)] {
+        let (persist, floor): (Duration, Duration) = (of(persist.clone()), of(floor.clone()));
+        let ratio = persist.as_secs_f64() / floor.as_secs_f64();
+        println!("  {name}: persist {persist:?}, append and fdatasync {floor:?}, ratio {ratio:.2}");
+    }
     println!("  apply {:?}", median(apply));
     storage.close().unwrap();
 }

@@ -42,12 +42,15 @@ fn flipped_bits_never_show() {
             let written: Vec<_> = files.iter().filter(|file| data_end(file) > 0).collect();
             let index = usize::try_from(numbers.next()).unwrap() % written.len();
             let end = data_end(written[index]) as u64;
+            let before = fs::read(written[index]).unwrap();
             for _ in 0..=numbers.next() % 3 {
                 flip_bit(written[index], numbers.next() % (end * 8));
             }
+            // Two flips can be of one bit.
+            let is_harmed = fs::read(written[index]).unwrap() != before;
             let opened = example.open(&dir).unwrap();
             check(&*opened.storage, &example.commits);
-            if left == Left::Closed {
+            if left == Left::Closed && is_harmed {
                 assert!(mentions(&opened.repairs, "not those that were closed"), "{seed}");
             }
             opened.storage.close().unwrap();
