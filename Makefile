@@ -1,15 +1,10 @@
-# Every target sets up what it needs. Slow suites scale with SEEDS and SECONDS.
+# Every target sets up what it needs. Slow suites scale with SEEDS and KILLS.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-c test-python check bench fuzz soak stubs header clean
+.PHONY: help demo test test-rust test-c test-python check bench soak clean
 
-SEEDS ?=
-SECONDS_EACH ?= 60
-PYTHON ?= python3
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-VENV := $(TARGET)/venv
-export SEEDS
 
 help: ## says what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,11 +21,8 @@ test-rust:
 test-c:
 	bash scripts/test-c.sh
 
-test-python: $(VENV)/bin/python
+test-python:
 	bash scripts/test-python.sh
-
-$(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
 
 check: ## formatting, lints, header drift, stubs
 	cargo fmt --all --check
@@ -40,10 +32,12 @@ check: ## formatting, lints, header drift, stubs
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
 
 bench: ## measures, and prints a table with the ratio to the floor of the same run
-	cargo bench -p timecoin-core
+	cargo bench -p timecoin-core --bench node
 
-soak: ## the long forms: kill -9 under load, many seeds
-	SOAK=1 cargo test --release -p timecoin-core -- --include-ignored --nocapture
+soak: ## the long forms: kill -9 under load, many seeds, damaged files
+	KILLS=$(or $(KILLS),500) cargo test --release -p timecoin-core --test kill -- --nocapture
+	SEEDS=$(or $(SEEDS),100000) cargo test --release -p timecoin-core --test simulation -- --nocapture
+	SOAK=1 cargo test --release -p timecoin-core --lib storage
 
 clean: ## removes everything that was built
 	cargo clean

@@ -20,7 +20,8 @@ pub(crate) fn pending(_: &mut Criterion, table: &mut Table) {
         params.block_bytes_max = 7_000_000;
     });
     let payments = payers.pay();
-    let follower = bytes_each(payers.follower(), &payments, |node| node.mempool_info().transactions);
+    let follower =
+        bytes_each(payers.follower(), &payments, |node| node.mempool_info().transactions);
     let folder = folder();
     let durable = payers.config().with_data_dir(folder.path().join("node"));
     let masternode = bytes_each(durable, &payments, n_final);

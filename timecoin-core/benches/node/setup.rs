@@ -39,7 +39,10 @@ impl Payers {
     }
 
     /// The same with other parameters of the chain.
-    pub(crate) fn with_params(mut self, change: impl FnOnce(&mut timecoin_core::ChainParams)) -> Self {
+    pub(crate) fn with_params(
+        mut self,
+        change: impl FnOnce(&mut timecoin_core::ChainParams),
+    ) -> Self {
         let mut genesis = self.chain.genesis().clone();
         change(&mut genesis.params);
         self.chain = Chain::new(genesis).unwrap();
