@@ -8,7 +8,6 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,7 +16,7 @@ use timecoin_core::ledger::commitment::UtxoSetHash;
 use timecoin_core::ledger::state::{LedgerState, genesis_utxos, utxo_element};
 use timecoin_core::ledger::view::{Lookup, Utxo, UtxoView, ViewError};
 use timecoin_core::params::Allocation;
-use timecoin_core::storage::{Check, DiskStorage, Storage, StorageOptions};
+use timecoin_core::storage::{Check, DiskStorage, StorageOptions};
 use timecoin_core::{
     Amount, BlockHash, Chain, Config, Decided, Genesis, Height, KeyPair, Node, NodeEventKind,
     OutPoint, Subscription, Txid, Wallet,
