@@ -12,7 +12,7 @@ use crate::types::masternode_set::MasternodeIndex;
 pub const ROUNDS_AHEAD_MAX: u32 = 10_000;
 
 /// Rounds of which one masternode's ballots are kept; the highest are.
-const ROUNDS_PER_VOTER_MAX: usize = 32;
+pub(crate) const ROUNDS_PER_VOTER_MAX: usize = 32;
 
 /// What a ballot brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

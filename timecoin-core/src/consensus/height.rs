@@ -21,7 +21,7 @@ const TIMEOUT_DOUBLINGS_MAX: u32 = 3;
 
 /// Blocks of one height that are kept whole; one for each round of the last few, and the
 /// prepared one always.
-const BLOCKS_MAX: usize = 16;
+pub(crate) const BLOCKS_MAX: usize = 16;
 
 /// What a masternode does next.
 #[derive(Clone, Debug)]
@@ -36,6 +36,13 @@ pub enum Step {
     ChangeRound(Round, Option<PreparedCertificate>),
     /// Apply the block.
     Decide(CommitCertificate),
+}
+
+/// How much is kept of one height.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConsensusSizes {
+    pub(crate) ballots: usize,
+    pub(crate) blocks: usize,
 }
 
 /// A block of the height, and the state after it once it is known to be valid.
@@ -145,6 +152,14 @@ impl Consensus {
     /// Takes the state after a block out, once the block is decided.
     pub fn take_connected(&mut self, hash: &BlockHash) -> Option<Connected> {
         self.candidates.get_mut(hash)?.connected.take()
+    }
+
+    /// How many ballots and blocks are kept.
+    pub(crate) fn sizes(&self) -> ConsensusSizes {
+        ConsensusSizes {
+            ballots: self.prepares.n_ballots() + self.commits.n_ballots(),
+            blocks: self.candidates.len(),
+        }
     }
 
     /// Whether the block is due here.

@@ -7,6 +7,8 @@ mod ballots;
 mod height;
 mod round;
 
+pub(crate) use ballots::ROUNDS_PER_VOTER_MAX;
 pub use ballots::{BallotBox, Heard, ROUNDS_AHEAD_MAX};
+pub(crate) use height::BLOCKS_MAX;
 pub use height::{Candidate, Consensus, Restored, Step};
 pub use round::{Action, Input, Position, RoundState, transition};

@@ -18,7 +18,7 @@ use crate::types::message::{Message, Request, RoundChange};
 use crate::types::verified::Verified;
 
 /// Messages of later heights that are kept until then, from all peers and from one.
-const HELD_MAX: usize = 4_096;
+pub(super) const HELD_MAX: usize = 4_096;
 const HELD_PER_PEER_MAX: usize = 64;
 
 /// Where a message stands against the height that is being decided.

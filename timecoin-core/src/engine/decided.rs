@@ -177,7 +177,8 @@ impl Engine {
         self.state = commit.connected.state.clone();
         let epoch = self.state.epoch(&self.chain);
         let was_observing = self.guard.is_observing();
-        self.guard.decide(self.state.tip.height, epoch);
+        let may_have_signed = self.observes_past.is_some_and(|t| self.state.tip.timestamp <= t);
+        self.guard.decide(self.state.tip.height, epoch, may_have_signed);
         let has_new_epoch = epoch != self.finality.epoch();
         if has_new_epoch {
             self.begin_epoch(epoch, was_observing)?;

@@ -13,7 +13,7 @@ use crate::types::message::{CertInventory, Message};
 use crate::types::verified::Verified;
 
 /// Messages of the next epoch that are kept for one peer until this one is over.
-const HELD_UNVERIFIED_PER_PEER_MAX: usize = 64;
+pub(super) const HELD_UNVERIFIED_PER_PEER_MAX: usize = 64;
 
 impl Engine {
     /// The last block of the epoch is next: no new Approve or Commit, and everybody is told

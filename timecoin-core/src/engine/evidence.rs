@@ -13,7 +13,7 @@ use crate::types::transaction::TxKind;
 use crate::types::verified::{Verified, VerifiedTransaction};
 
 /// Faults that are kept until a block holds them: one for each masternode of two sets.
-const EVIDENCE_MAX: usize = 400;
+pub(super) const EVIDENCE_MAX: usize = 400;
 
 impl Engine {
     pub(super) fn on_evidence(

@@ -229,13 +229,15 @@ impl SignGuard {
     }
 
     /// A height is decided: nothing is signed for it any more. In a new epoch the votes of the
-    /// old one are void, and an observer may sign again.
-    pub fn decide(&mut self, height: Height, next_epoch: Epoch) {
+    /// old one are void, and an observer may sign again unless `may_have_signed` says that it was
+    /// there in that epoch before.
+    pub fn decide(&mut self, height: Height, next_epoch: Epoch, may_have_signed: bool) {
         self.decided = height;
         self.ballots.retain(|(signed, ..), _| *signed > height);
         self.given_up_for = None;
         if next_epoch != self.epoch {
-            *self = SignGuard::new(next_epoch, height, false);
+            let is_observing = self.is_observing && may_have_signed;
+            *self = SignGuard::new(next_epoch, height, is_observing);
         }
     }
 }

@@ -16,6 +16,7 @@ mod proposal;
 mod propose;
 mod request;
 mod restore;
+mod sizes;
 mod timeout;
 mod transaction;
 pub mod verify;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use guard::{Refused, SignGuard};
+pub use sizes::TableSize;
 
 use crate::consensus::Consensus;
 use crate::finality::{Backlog, Finality, Inventories};
@@ -66,8 +68,8 @@ pub struct EngineConfig {
     pub state: LedgerState,
     /// What the vote log holds, in order.
     pub records: Vec<Record>,
-    /// Whether it may have signed what the records do not show: it signs nothing until the
-    /// next epoch.
+    /// Whether it may have signed what the records do not show: it signs nothing until an epoch
+    /// begins that it can't have been in before, by the timestamp of the block before it.
     pub must_observe: bool,
 }
 
@@ -95,6 +97,8 @@ pub struct Engine {
     last_proposal: Option<Proposal>,
     prepared_claims: PreparedClaims,
     restored: BTreeMap<Txid, VerifiedTransaction>,
+    /// An observer may have signed in any epoch that began before this.
+    observes_past: Option<Timestamp>,
     recorded: RecordedOnce,
     is_halted: bool,
 }
@@ -141,6 +145,7 @@ impl Engine {
             last_proposal: None,
             prepared_claims: PreparedClaims::default(),
             restored: BTreeMap::new(),
+            observes_past: None,
             recorded: RecordedOnce::default(),
             is_halted: false,
         }

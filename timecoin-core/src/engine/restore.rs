@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Engine;
 use super::output::{Halt, Record};
@@ -40,6 +41,10 @@ impl Engine {
         utxos: &dyn UtxoView,
     ) -> Result<(), Halt> {
         let Some(Restore { records }) = self.restore.take() else { return Ok(()) };
+        if self.guard.is_observing() {
+            let drift = Duration::from_millis(self.chain.params().clock_drift_ms_max);
+            self.observes_past = Some(now.after(drift));
+        }
         let mut ballots = Restored::default();
         let mut dead: BTreeSet<Txid> = BTreeSet::new();
         let epoch = self.finality.epoch();

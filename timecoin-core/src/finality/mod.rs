@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use inventory::Inventories;
+pub(crate) use votes::UNKNOWN_PER_VOTER_MAX;
 pub use votes::{Milestone, TxVotes};
 
 use crate::types::certificate::{ApproveCertificate, FinalityCertificate};
@@ -120,6 +121,11 @@ impl Finality {
     /// What is known of the votes on a transaction.
     pub fn get(&self, txid: &Txid) -> Option<&TxVotes> {
         self.votes.get(txid)
+    }
+
+    /// Of how many transactions votes are kept.
+    pub fn n_transactions(&self) -> usize {
+        self.votes.len()
     }
 
     /// Whether a transaction has its finality certificate here.

@@ -336,4 +336,4 @@ impl Finality {
 
 /// Transactions that this node does not have, for which it keeps the votes of one masternode:
 /// two full blocks' worth.
-const UNKNOWN_PER_VOTER_MAX: usize = 20_000;
+pub(crate) const UNKNOWN_PER_VOTER_MAX: usize = 20_000;

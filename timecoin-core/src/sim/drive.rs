@@ -84,7 +84,11 @@ impl Simulation {
         }
         self.pump(index)?;
         self.schedule_wake(index);
-        Ok(())
+        let is_looked_at = self.nodes[index].n_handled.is_multiple_of(SIZES_EVERY);
+        match self.nodes[index].engine.as_deref().filter(|_| is_looked_at) {
+            Some(engine) => self.checks.on_sizes(index, engine),
+            None => Ok(()),
+        }
     }
 
     fn is_due(&self, index: usize, now: Timestamp) -> bool {
@@ -260,6 +264,9 @@ impl Simulation {
 fn halted(index: usize, halt: &Halt) -> Broken {
     ("an honest node never halts", format!("node {index}: {halt}"))
 }
+
+/// Calls of an engine between two looks at the sizes of its tables.
+const SIZES_EVERY: u64 = 32;
 
 /// Messages that wait for a paused node; more are lost.
 const INBOX_MAX: usize = 10_000;

@@ -1,10 +1,11 @@
 //! What a simulation measures, in virtual time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::clock::SimTime;
 use crate::types::hash::Txid;
+use crate::types::keys::PublicKey;
 
 /// Durations, to be asked for their middle and their extremes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,6 +60,8 @@ pub struct Metrics {
     pub payments_refused: u64,
     /// Restarts.
     pub restarts: u64,
+    /// Masternodes that evidence names, found by any honest node.
+    pub offenders: BTreeSet<PublicKey>,
     submitted: BTreeMap<Txid, SimTime>,
     finalized: BTreeMap<Txid, SimTime>,
     decided: Vec<SimTime>,

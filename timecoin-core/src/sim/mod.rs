@@ -52,7 +52,7 @@ pub use config::SimulationConfig;
 pub use disk::{CrashPoint, Disk};
 pub use latency::Latency;
 pub use metrics::{Latencies, Metrics};
-pub use network::{Link, Network};
+pub use network::{Filter, Link, Network};
 pub use node::{NodeState, SimNode};
 pub use payments::PayError;
 pub use plan::{Fault, Plan};

@@ -1,11 +1,14 @@
 //! The network: who reaches whom, how long it takes, and what gets lost.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock::SimTime;
 use super::latency::Latency;
 use super::random::Random;
+use crate::types::message::Message;
 
 /// How one link behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +46,7 @@ impl Link {
 }
 
 /// All links between the nodes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Network {
     /// The behaviour of links that have none of their own.
     pub default: Link,
@@ -52,7 +55,17 @@ pub struct Network {
     slow: BTreeMap<usize, Duration>,
     last: BTreeMap<(usize, usize), SimTime>,
     busy_until: BTreeMap<(usize, usize), SimTime>,
+    pub(super) filter: Option<Filter>,
     random: Random,
+}
+
+/// Says of a message whether it gets from one node to another.
+pub type Filter = Arc<dyn Fn(usize, usize, &Message) -> bool + Send + Sync>;
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network").field("default", &self.default).finish_non_exhaustive()
+    }
 }
 
 impl Network {
@@ -64,6 +77,7 @@ impl Network {
             slow: BTreeMap::new(),
             last: BTreeMap::new(),
             busy_until: BTreeMap::new(),
+            filter: None,
             random,
         }
     }
@@ -95,6 +109,20 @@ impl Network {
                 }
             }
         }
+    }
+
+    /// Lets through what `filter` lets through, beside everything else that is set. Its answer
+    /// must depend on nothing but its arguments.
+    pub fn set_filter(
+        &mut self,
+        filter: impl Fn(usize, usize, &Message) -> bool + Send + Sync + 'static,
+    ) {
+        self.filter = Some(Arc::new(filter));
+    }
+
+    /// Ends [`Network::set_filter`].
+    pub fn clear_filter(&mut self) {
+        self.filter = None;
     }
 
     /// Lets everything through.

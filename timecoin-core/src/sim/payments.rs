@@ -13,8 +13,9 @@ use crate::ledger::transaction::verify_transaction;
 use crate::types::address::Address;
 use crate::types::amount::Amount;
 use crate::types::hash::Txid;
+use crate::types::keys::Signature;
 use crate::types::message::Message;
-use crate::types::transaction::Transaction;
+use crate::types::transaction::{Registration, Transaction, TxKind};
 
 /// Why a payment can't be made.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -112,6 +113,59 @@ impl Simulation {
             wallet.spend(self.chain.id(), coin, wallet.address(), value)
         };
         Ok((0..n_payments).map(pay).collect())
+    }
+
+    /// A transaction that registers a node as a masternode, with collateral from a wallet.
+    ///
+    /// # Errors
+    /// [`PayError::NoWallet`], [`PayError::NoCoin`].
+    pub fn registration(&mut self, from: &str, node: usize) -> Result<Transaction, PayError> {
+        let collateral = self.chain.params().masternode_collateral;
+        let index = self.wallet_index(from)?;
+        let coin = self.wallets.all[index].take_coin(collateral);
+        let no_coin = PayError::NoCoin { from: from.to_owned(), value: collateral };
+        let coin = coin.ok_or(no_coin)?;
+        let keys = self.nodes[node].keys.clone();
+        let kind = TxKind::RegisterMasternode(Registration {
+            consensus_key: keys.public(),
+            payout: keys.address(),
+            network_address: String::new(),
+            collateral_vout: 0,
+            proof: Signature::from_bytes([0; 64]),
+        });
+        let wallet = &self.wallets.all[index];
+        let mut transaction = wallet.spend(self.chain.id(), coin, keys.address(), collateral);
+        transaction.kind = kind;
+        let proof = self.proof(&transaction, node);
+        if let TxKind::RegisterMasternode(registration) = &mut transaction.kind {
+            registration.proof = proof;
+        }
+        transaction.sign_all(self.chain.id(), &wallet.keys);
+        Ok(transaction)
+    }
+
+    /// A transaction that takes a node out of the masternode set; a wallet pays its fee.
+    ///
+    /// # Errors
+    /// [`PayError::NoWallet`], [`PayError::NoCoin`].
+    pub fn deregistration(&mut self, from: &str, node: usize) -> Result<Transaction, PayError> {
+        let to = self.wallet(from)?.address();
+        let mut transaction = self.payment(from, to, Amount::from_time(1))?;
+        let consensus_key = self.nodes[node].key();
+        let proof = Signature::from_bytes([0; 64]);
+        transaction.kind = TxKind::DeregisterMasternode { consensus_key, proof };
+        let signed = self.proof(&transaction, node);
+        if let TxKind::DeregisterMasternode { proof, .. } = &mut transaction.kind {
+            *proof = signed;
+        }
+        let index = self.wallet_index(from)?;
+        transaction.sign_all(self.chain.id(), &self.wallets.all[index].keys);
+        Ok(transaction)
+    }
+
+    fn proof(&self, transaction: &Transaction, node: usize) -> Signature {
+        let message = Transaction::registration_message(self.chain.id(), &transaction.txid());
+        self.nodes[node].keys.sign(message.as_bytes())
     }
 
     /// Gives a transaction to a node, as its host would. The number names the answer.

@@ -68,6 +68,12 @@ impl Simulation {
     /// Puts a message onto a link.
     fn transmit(&mut self, from: usize, to: usize, wire: &SharedWire) {
         self.metrics.send(wire.kind, wire.bytes.len());
+        if let Some(filter) = &self.network.filter {
+            let message = decode::<Message>("message", &wire.bytes, wire.bytes.len());
+            if message.is_ok_and(|message| !filter(from, to, &message)) {
+                return;
+            }
+        }
         let sender = self.nodes[from].keys.public();
         for at in self.network.arrivals((from, to), wire.bytes.len(), self.now) {
             let wire = Arc::clone(wire);
@@ -134,6 +140,9 @@ impl Simulation {
                 }
             }
             Event::RoundChanged { .. } => self.metrics.view_changes += 1,
+            Event::EvidenceFound(evidence) => {
+                self.metrics.offenders.insert(evidence.offender);
+            }
             _ => {}
         }
         self.checks.on_event(event)

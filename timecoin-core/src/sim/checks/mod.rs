@@ -15,8 +15,8 @@ use chain::ChainCheck;
 use finality::FinalityCheck;
 use promises::Promises;
 
-use crate::engine::Engine;
 use crate::engine::output::{BlockCommit, Event, Record};
+use crate::engine::{Engine, TableSize};
 use crate::ledger::view::UtxoView;
 use crate::params::Chain;
 use crate::types::chain::Epoch;
@@ -193,6 +193,17 @@ impl Checks {
         view: &dyn UtxoView,
     ) -> Result<(), Broken> {
         self.promises.on_restart(node, engine, view, &self.chain_params)
+    }
+
+    /// I8: every table of an engine is within its bound.
+    pub(super) fn on_sizes(&self, node: usize, engine: &Engine) -> Result<(), Broken> {
+        for TableSize { name, len, len_max } in engine.table_sizes() {
+            if len > len_max {
+                let text = format!("node {node}: {len} in {name}, at most {len_max}");
+                return Err(("I8 bounds", text));
+            }
+        }
+        Ok(())
     }
 
     /// A node lost what it promised, and knows it or is Byzantine.

@@ -1,0 +1,45 @@
+//! How much the engine keeps, against the bounds that peers can't make it pass.
+
+use super::Engine;
+use super::ballot::HELD_MAX;
+use super::epoch::HELD_UNVERIFIED_PER_PEER_MAX;
+use super::evidence::EVIDENCE_MAX;
+use crate::consensus::{BLOCKS_MAX, ROUNDS_PER_VOTER_MAX};
+use crate::finality::UNKNOWN_PER_VOTER_MAX;
+
+/// A table, how full it is, and how full it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableSize {
+    /// Its name.
+    pub name: &'static str,
+    /// Entries.
+    pub len: usize,
+    /// The most there may be.
+    pub len_max: usize,
+}
+
+impl Engine {
+    /// Every table that peers can fill, for metrics and tests.
+    pub fn table_sizes(&self) -> [TableSize; 8] {
+        let n = self.finality.set().len();
+        let limits = self.mempool.limits();
+        let table = |name, len, len_max| TableSize { name, len, len_max };
+        let consensus = self.consensus.sizes();
+        let voted = UNKNOWN_PER_VOTER_MAX.saturating_mul(n);
+        let known = limits.transactions_max.saturating_mul(2);
+        [
+            table("mempool", self.mempool.len(), known),
+            table("waiting", self.mempool.waiting_len(), limits.waiting_max),
+            table("held", self.held.len(), HELD_MAX),
+            table(
+                "held unverified",
+                self.held_unverified.len(),
+                HELD_UNVERIFIED_PER_PEER_MAX.saturating_mul(2 * n + 64),
+            ),
+            table("evidence", self.evidence.len(), EVIDENCE_MAX),
+            table("ballots", consensus.ballots, 2 * n * ROUNDS_PER_VOTER_MAX),
+            table("blocks", consensus.blocks, 2 * BLOCKS_MAX + 2 * n * ROUNDS_PER_VOTER_MAX),
+            table("votes", self.finality.n_transactions(), voted.saturating_add(known)),
+        ]
+    }
+}
