@@ -9,9 +9,10 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 help: ## says what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: ## builds all it needs and runs the story: pay, final, confirmed, stop, start again
-	cargo build --quiet --release -p timecoin-core --example demo
+demo: ## builds all it needs and tells two stories: one node from start to restart, four that fail
+	cargo build --quiet --release -p timecoin-core --example demo --example network
 	$(TARGET)/release/examples/demo
+	$(TARGET)/release/examples/network
 
 test: test-rust test-c test-python ## runs every test
 

@@ -4,11 +4,13 @@ pub mod consensus;
 pub mod engine;
 pub mod finality;
 pub mod ledger;
+pub mod localnet;
 pub mod mempool;
 pub mod node;
 pub mod params;
 pub mod sim;
 pub mod storage;
+pub mod testbed;
 #[cfg(test)]
 pub(crate) mod testkit;
 pub mod types;
@@ -18,11 +20,12 @@ pub use engine::output::{Rejection, TransactionStatus};
 pub use ledger::state::Tip;
 pub use ledger::transaction::TransactionError;
 pub use ledger::view::Origin;
+pub use localnet::{LocalNet, LocalNetConfig};
 pub use node::{
     Balance, BlockId, Config, ConfigField, Draft, ErrorCategory, ErrorCode, MempoolInfo, Metric,
     MetricKind, Node, NodeError, NodeEvent, NodeEventKind, NodeState, NodeStatus, OutpointState,
-    Payment, Peers, Runtime, Signer, SubmittedTransaction, Subscription, TransactionInfo, UtxoInfo,
-    Waker, Wallet, secret_from_text, secret_to_text, verify_finality_proof,
+    Parcel, Payment, Peers, Runtime, Signer, SubmittedTransaction, Subscription, TransactionInfo,
+    UtxoInfo, Waker, Wallet, secret_from_text, secret_to_text, verify_finality_proof,
 };
 pub use params::{Chain, ChainParams, Genesis, GenesisError};
 pub use storage::StorageError;

@@ -43,6 +43,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "storage",
         ],
     ),
+    ("localnet", &["types", "params", "mempool", "engine", "storage", "sim", "node"]),
+    ("testbed", &["types", "engine", "sim", "localnet"]),
 ];
 
 /// Modules that are functions of their arguments.

@@ -8,6 +8,7 @@ mod allocator;
 mod blocks;
 mod latency;
 mod memory;
+mod net;
 mod rate;
 mod setup;
 mod table;
@@ -26,6 +27,10 @@ const PARTS: &[Part] = &[
     ("rate", rate::solo),
     ("latency", latency::memory),
     ("latency durable", latency::durable),
+    ("net rate", net::rate),
+    ("net rate shared", net::rate_shared),
+    ("net latency", net::latency),
+    ("net start", net::start),
     ("pending", memory::pending),
     ("flat", memory::flat),
 ];

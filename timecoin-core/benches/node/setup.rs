@@ -33,6 +33,11 @@ impl Payers {
         let allocation = |keys: &KeyPair| Allocation { address: keys.address(), value };
         genesis.allocations = keys.iter().map(allocation).collect();
         let chain = Chain::new(genesis).unwrap();
+        Payers::of(chain, keys)
+    }
+
+    /// The owners of the coins of a chain, one coin each, in the order of the coins.
+    pub(crate) fn of(chain: Chain, keys: Vec<KeyPair>) -> Self {
         let mut payers = Payers { keys, coins: Vec::new(), chain };
         payers.restart();
         payers

@@ -12,6 +12,7 @@ use crate::params::Chain;
 use crate::types::ballot::{Ballot, Choice, SignedBallot};
 use crate::types::certificate::CertificateError;
 use crate::types::chain::{Epoch, Round};
+use crate::types::encode::DecodeError;
 use crate::types::evidence::EvidenceError;
 use crate::types::hash::{SetHash, Wtxid};
 use crate::types::masternode_set::MasternodeSet;
@@ -21,6 +22,9 @@ use crate::types::verified::{Verified, VerifiedTransaction};
 /// Why a message is not handed to the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum MessageError {
+    /// Not the canonical bytes of a message.
+    #[error(transparent)]
+    Malformed(#[from] DecodeError),
     /// A transaction that is not valid whatever the state.
     #[error(transparent)]
     Transaction(#[from] TransactionError),

@@ -15,7 +15,7 @@ use crate::types::amount::Amount;
 use crate::types::chain::Height;
 use crate::types::encode::{DecodeError, decode, encoded_len};
 use crate::types::evidence::{Evidence, EvidenceError};
-use crate::types::hash::{ChainId, Txid};
+use crate::types::hash::{ChainId, Txid, Wtxid};
 use crate::types::keys::{InputSignature, PublicKey, VotingKey, verify_inputs, verify_strict};
 use crate::types::map::HashSet;
 use crate::types::masternode_set::MasternodeSet;
@@ -206,18 +206,32 @@ pub fn verify_transactions(
     transactions: Vec<Arc<Transaction>>,
     chain: &Chain,
 ) -> Vec<Result<VerifiedTransaction, TransactionError>> {
-    let checked: Vec<_> =
-        transactions.into_iter().map(|transaction| check_form(transaction, chain)).collect();
+    verify_unknown_transactions(transactions, chain, &|_| None)
+}
+
+/// The same, without the signatures of those that `known` finds verified before.
+pub fn verify_unknown_transactions(
+    transactions: Vec<Arc<Transaction>>,
+    chain: &Chain,
+    known: &dyn Fn(&Wtxid) -> Option<VerifiedTransaction>,
+) -> Vec<Result<VerifiedTransaction, TransactionError>> {
+    let check = |transaction| {
+        let checked = check_form(transaction, chain)?;
+        Ok(known(&checked.wtxid()).map_or((checked, false), |known| (known, true)))
+    };
+    let checked: Vec<Result<(VerifiedTransaction, bool), TransactionError>> =
+        transactions.into_iter().map(check).collect();
     let mut signatures: Vec<InputSignature> = Vec::with_capacity(checked.len());
-    for (transaction, txid) in checked.iter().flatten().map(|v| (v.transaction(), v.txid())) {
-        signatures.extend(transaction.input_signatures(chain.id(), &txid));
+    for (transaction, _) in checked.iter().flatten().filter(|(_, is_known)| !is_known) {
+        signatures.extend(transaction.input_signatures(chain.id(), &transaction.txid()));
     }
-    if verify_inputs(&signatures).is_ok() {
-        return checked;
-    }
+    let are_valid = verify_inputs(&signatures).is_ok();
     let mut from = 0;
-    let check = |checked: Result<VerifiedTransaction, TransactionError>| {
-        let transaction = checked?;
+    let conclude = |checked: Result<(VerifiedTransaction, bool), TransactionError>| {
+        let (transaction, is_known) = checked?;
+        if are_valid || is_known {
+            return Ok(transaction);
+        }
         let own = &signatures[from..from + transaction.inputs.len()];
         from += transaction.inputs.len();
         match verify_inputs(own) {
@@ -228,7 +242,7 @@ pub fn verify_transactions(
             }
         }
     };
-    checked.into_iter().map(check).collect()
+    checked.into_iter().map(conclude).collect()
 }
 
 /// Everything but the signatures of inputs, which the caller checks in a batch.

@@ -89,6 +89,13 @@ impl Driver {
                 () = self.shared.inbox.filled() => {}
                 () = timeout(wait) => {}
             }
+            if self.shared.gate.is_shut() {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return Ok(()),
+                    () = self.shared.gate.pass() => {}
+                }
+            }
             let requests = self.shared.inbox.take(BATCH_MAX);
             contained(|| self.handle(requests))?;
             tokio::task::yield_now().await;

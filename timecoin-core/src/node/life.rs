@@ -15,12 +15,14 @@ use super::driver::Driver;
 use super::error::NodeError;
 use super::event::NodeEventKind;
 use super::events::{Hub, Subscription};
+use super::gate::Gate;
 use super::inbox::Inbox;
 use super::metrics::Metrics;
 use super::parking::{Bell, Deadline};
 use super::peers::{NoPeers, Peers};
 use super::proofs::Proofs;
 use super::published::Published;
+use super::receive::Receiver;
 use super::runtime::{Runtime, is_own_thread};
 use super::shared::Shared;
 use super::state::{Life, NodeState};
@@ -36,6 +38,7 @@ use crate::storage::{DiskStorage, MemoryDisk, MemoryStorage, StorageOptions};
 pub(super) struct Living {
     shared: Arc<Shared>,
     verifier: Arc<Verifier>,
+    receiver: Arc<Receiver>,
     stop: CancellationToken,
     tasks: TaskTracker,
     closed: Arc<Bell>,
@@ -45,6 +48,21 @@ pub(super) struct Living {
     found: std::sync::Mutex<Vec<NodeEventKind>>,
     /// Last, so that it outlives everything that runs on it.
     runtime: Runtime,
+}
+
+/// What a node is given beside its configuration and its store.
+pub(crate) struct Outside {
+    /// The way to other nodes.
+    pub(crate) peers: Arc<dyn Peers>,
+    /// Where it looks for transactions that were verified before, and remembers them.
+    pub(crate) verified: Arc<VerifiedCache>,
+}
+
+impl Outside {
+    /// Other nodes, and a memory of its own.
+    pub(crate) fn of(peers: Arc<dyn Peers>) -> Self {
+        Outside { peers, verified: Arc::new(VerifiedCache::new(VERIFIED_BYTES_MAX)) }
+    }
 }
 
 impl Node {
@@ -66,15 +84,15 @@ impl Node {
         config.check()?;
         let chain = Chain::new(config.genesis.clone())?;
         let opened = open_store(&config, &chain)?;
-        Self::open_on(config, chain, opened, peers)
+        Self::open_on(config, chain, opened, Outside::of(peers))
     }
 
     /// Opens over a store that is open already.
-    pub(super) fn open_on(
+    pub(crate) fn open_on(
         config: Config,
         chain: Chain,
         opened: Opened,
-        peers: Arc<dyn Peers>,
+        outside: Outside,
     ) -> Result<Self, NodeError> {
         let runtime = match config.runtime_threads {
             0 => Runtime::shared()?,
@@ -105,9 +123,11 @@ impl Node {
             clock,
             life: Life::new(),
             inbox: Inbox::new(INBOX_MAX),
-            verified: VerifiedCache::new(VERIFIED_BYTES_MAX),
+            verified: outside.verified,
             proofs: Proofs::new(),
-            peers,
+            peers: outside.peers,
+            gate: Gate::default(),
+            is_crashed: AtomicBool::new(false),
             is_observer: AtomicBool::new(must_observe.is_some()),
             n_serving: AtomicUsize::new(0),
             retire_before: AtomicU64::new(0),
@@ -117,6 +137,7 @@ impl Node {
         });
         Ok(Node(Arc::new(Living {
             verifier: Verifier::new(Arc::clone(&shared), runtime.handle().clone()),
+            receiver: Receiver::new(Arc::clone(&shared), runtime.handle().clone()),
             shared,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -184,6 +205,10 @@ impl Living {
         &self.verifier
     }
 
+    pub(super) fn receiver(&self) -> &Arc<Receiver> {
+        &self.receiver
+    }
+
     pub(super) fn handle(&self) -> &Handle {
         self.runtime.handle()
     }
@@ -246,7 +271,9 @@ async fn run(shared: Arc<Shared>, engine: Engine, halt: CancellationToken) {
 
 /// Lets go of the store and tells everybody.
 fn end(shared: &Shared, closed: &Bell) {
-    if let Err(error) = shared.storage.close() {
+    if shared.is_crashed() {
+        shared.storage.abandon();
+    } else if let Err(error) = shared.storage.close() {
         tracing::warn!(%error, "closing the store");
     }
     shared.life.end_close();
@@ -256,7 +283,7 @@ fn end(shared: &Shared, closed: &Bell) {
     tracing::info!("closed");
 }
 
-fn open_store(config: &Config, chain: &Chain) -> Result<Opened, NodeError> {
+pub(crate) fn open_store(config: &Config, chain: &Chain) -> Result<Opened, NodeError> {
     match &config.data_dir {
         None => Ok(MemoryStorage::open(&MemoryDisk::new(chain), chain)?),
         Some(dir) => {

@@ -115,6 +115,12 @@ metrics! {
         "Batches of inputs that the engine was given.";
     counter messages_sent: Counter = "timecoin_node_messages_sent_total",
         "Messages handed to the network.";
+    counter messages_received: Counter = "timecoin_node_messages_received_total",
+        "Messages of peers that were checked and given to the engine.";
+    counter messages_refused: Counter = "timecoin_node_messages_refused_total",
+        "Messages that no honest peer can have sent.";
+    counter messages_lost: Counter = "timecoin_node_messages_lost_total",
+        "Messages of peers for which there was no room.";
     counter records: Counter = "timecoin_storage_records_total",
         "Vote records written.";
     counter flushes: Counter = "timecoin_storage_flushes_total",

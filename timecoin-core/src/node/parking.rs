@@ -6,16 +6,19 @@ use std::time::{Duration, Instant};
 
 /// When a wait gives up.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Deadline(Option<Instant>);
+pub(crate) struct Deadline(Option<Instant>);
 
 impl Deadline {
+    /// Does not pass.
+    pub(super) const NEVER: Deadline = Deadline(None);
+
     /// So long from now; never where that does not fit the clock.
-    pub(super) fn after(timeout: Duration) -> Self {
+    pub(crate) fn after(timeout: Duration) -> Self {
         Deadline(Instant::now().checked_add(timeout))
     }
 
     /// What is left, nothing where it has passed.
-    pub(super) fn left(&self) -> Option<Duration> {
+    pub(crate) fn left(&self) -> Option<Duration> {
         match self.0 {
             None => Some(WAIT_MAX),
             Some(end) => {
@@ -60,24 +63,24 @@ impl<T> Answer<T> {
 
 /// Something that changes now and then, with threads that wait for a change.
 #[derive(Debug, Default)]
-pub(super) struct Bell {
+pub(crate) struct Bell {
     rings: Mutex<u64>,
     rang: Condvar,
 }
 
 impl Bell {
     /// How often it rang: to be asked before looking at what it tells of.
-    pub(super) fn rings(&self) -> u64 {
+    pub(crate) fn rings(&self) -> u64 {
         *self.rings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn ring(&self) {
+    pub(crate) fn ring(&self) {
         *self.rings.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.rang.notify_all();
     }
 
     /// Waits until it rang more often than `seen`; says whether it did.
-    pub(super) fn wait(&self, seen: u64, deadline: Deadline) -> bool {
+    pub(crate) fn wait(&self, seen: u64, deadline: Deadline) -> bool {
         let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
         while *rings == seen {
             let Some(left) = deadline.left() else { return false };

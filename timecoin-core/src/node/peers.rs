@@ -1,27 +1,25 @@
-//! The way to other nodes and from them: messages out through [`Peers`], in through
-//! [`Node::receive`], questions answered from the store.
+//! The way to other nodes: messages out through [`Peers`], questions answered from the store.
+//! What they send comes in through [`super::Node::receive`].
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::Node;
-use super::driver::Request;
-use super::error::NodeError;
-use super::parking::Deadline;
 use super::shared::Shared;
 use crate::engine::input::PeerId;
 use crate::engine::output::To;
-use crate::engine::verify::{MessageError, VerifyContext, verify_message};
+use crate::engine::verify::MessageError;
 use crate::storage::StorageError;
 use crate::types::chain::Height;
 use crate::types::encode::encoded_len;
-use crate::types::hash::Wtxid;
 use crate::types::message::{self, Message};
 
 /// Carries messages to other nodes.
 pub trait Peers: Send + Sync {
     /// Sends `message`, or loses it: the protocol repeats what matters. It must not wait.
     fn send(&self, to: To, message: Message);
+
+    /// `from` sent what no honest node can have sent. It must not wait.
+    fn on_misbehavior(&self, from: PeerId, error: &MessageError);
 }
 
 /// Nobody: the node is alone.
@@ -29,33 +27,8 @@ pub(super) struct NoPeers;
 
 impl Peers for NoPeers {
     fn send(&self, _to: To, _message: Message) {}
-}
 
-impl Node {
-    /// Takes a message of another node: checks form and signatures on this thread, and gives it
-    /// to the engine.
-    ///
-    /// # Errors
-    /// [`NodeError::Message`] where no honest node can have sent it; [`NodeError::Busy`],
-    /// [`NodeError::NotRunning`], [`NodeError::Closed`], [`NodeError::Poisoned`].
-    pub fn receive(&self, from: PeerId, message: Message) -> Result<(), NodeError> {
-        let shared = self.shared();
-        shared.life.check_running()?;
-        let state = shared.storage.state();
-        let params = shared.chain.params();
-        let context = VerifyContext {
-            chain: &shared.chain,
-            current: (state.epoch(&shared.chain), &state.masternodes),
-            tip: (params.epoch_of(state.tip.height), &state.tip_masternodes),
-            known: &|wtxid: &Wtxid| shared.verified.get(wtxid),
-        };
-        let request = match verify_message(message.clone(), &context) {
-            Ok(message) => Request::Message(from, message),
-            Err(MessageError::OtherEpoch { epoch }) => Request::OtherEpoch(from, epoch, message),
-            Err(error) => return Err(NodeError::Message(Arc::new(error))),
-        };
-        shared.inbox.push(request, Deadline::after(shared.config.submit_timeout()))
-    }
+    fn on_misbehavior(&self, _from: PeerId, _error: &MessageError) {}
 }
 
 /// Answers a question from the store, on a thread that may wait for the disk. Where too many are

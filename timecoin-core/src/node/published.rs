@@ -201,14 +201,17 @@ impl Published {
         (is_final && !was_final).then(|| seen_at.elapsed())
     }
 
-    /// A block is confirmed, and the store shows it.
-    pub(super) fn on_block(&self, commit: &BlockCommit) {
+    /// A block is confirmed, and the store shows it. Gives how many of its transactions were not
+    /// final before.
+    pub(super) fn on_block(&self, commit: &BlockCommit) -> usize {
+        let mut n_newly_final = commit.connected.block.transactions().len();
         self.durable.store(commit.height().0, Ordering::Release);
         for transaction in commit.connected.block.transactions() {
             let txid = transaction.txid();
             if let Some((_, entry)) = self.transactions.remove(&txid) {
                 self.count(transaction, entry.refusal == 0, false);
                 if entry.status == TransactionStatus::Finalized {
+                    n_newly_final -= 1;
                     self.remove_outputs(transaction);
                 }
             }
@@ -226,6 +229,7 @@ impl Published {
             self.waiters.wake(&transaction.txid());
         }
         self.tip_bell.ring();
+        n_newly_final
     }
 
     pub(super) fn on_round(&self, round: u32) {

@@ -219,6 +219,29 @@ impl Node {
         self.shared().published.masternodes()
     }
 
+    /// What all unspent outputs add up to after the last durable block, and what they must: the
+    /// genesis and all rewards. Reads every one of them.
+    pub(crate) fn unspent_total(&self) -> Result<(Amount, Amount), NodeError> {
+        let storage = &self.shared().storage;
+        loop {
+            self.shared().life.check_readable()?;
+            let state = storage.state();
+            let (mut found, mut after) = (Amount::ZERO, None);
+            loop {
+                let page = storage.utxos(None, after.as_ref(), UTXOS_PAGE_MAX)?;
+                let Some((last, _)) = page.last() else { break };
+                after = Some(*last);
+                page.iter().for_each(|(_, utxo)| {
+                    found = found.saturating_add(utxo.output.value);
+                });
+            }
+            // A block between two pages moves coins from one to another.
+            if storage.state().tip.height == state.tip.height {
+                return Ok((found, state.issued));
+            }
+        }
+    }
+
     /// Whether the next block could hold a transaction that spends it, as far as its age and
     /// origin go.
     pub(super) fn is_mature(&self, info: &UtxoInfo) -> bool {

@@ -61,7 +61,7 @@ impl Runtime {
         Ok(Runtime(Arc::new(Inner { runtime: Some(runtime), handle })))
     }
 
-    pub(super) fn handle(&self) -> &Handle {
+    pub(crate) fn handle(&self) -> &Handle {
         &self.0.handle
     }
 }

@@ -9,6 +9,7 @@ use super::driver;
 use super::error::NodeError;
 use super::event::NodeEventKind;
 use super::events::Hub;
+use super::gate::Gate;
 use super::inbox::Inbox;
 use super::metrics::Metrics;
 use super::peers::{Peers, serve};
@@ -35,9 +36,13 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) life: Life,
     pub(super) inbox: Inbox<driver::Request>,
-    pub(super) verified: VerifiedCache,
+    pub(super) verified: Arc<VerifiedCache>,
     pub(super) proofs: Proofs,
     pub(super) peers: Arc<dyn Peers>,
+    /// The driver waits while it is shut.
+    pub(super) gate: Gate,
+    /// Nothing more gets out, to the disk or to anybody.
+    pub(super) is_crashed: AtomicBool,
     /// Signs nothing until the next epoch.
     pub(super) is_observer: AtomicBool,
     /// Questions of peers that are being answered from the store.
@@ -56,6 +61,9 @@ pub(super) enum Action {
 
 impl Shared {
     pub(super) fn perform(self: &Arc<Self>, action: Action) {
+        if self.is_crashed() {
+            return;
+        }
         match action {
             Action::Send(to, message) => {
                 self.metrics.messages_sent.add(1);
@@ -72,9 +80,14 @@ impl Shared {
         }
     }
 
+    /// Whether it ended as the end of a process would end it.
+    pub(super) fn is_crashed(&self) -> bool {
+        self.is_crashed.load(Ordering::SeqCst)
+    }
+
     /// Stops writing for good. The first reason counts.
     pub(super) fn poison(&self, reason: &str) {
-        if !self.life.poison(reason) {
+        if self.is_crashed() || !self.life.poison(reason) {
             return;
         }
         tracing::error!(reason, "the node stops writing");
@@ -128,7 +141,7 @@ impl Shared {
 
     fn on_block(&self, commit: &BlockCommit) {
         let block = &commit.connected.block;
-        self.published.on_block(commit);
+        self.metrics.finalized.add(self.published.on_block(commit));
         self.metrics.blocks.add(1);
         self.metrics.confirmed.add(block.transactions().len());
         let (height, hash) = (block.height(), block.hash());

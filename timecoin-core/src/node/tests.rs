@@ -11,6 +11,7 @@ use super::driver::Request;
 use super::peers::{NoPeers, Peers};
 use super::*;
 use crate::engine::output::{BlockCommit, Record, To, TransactionStatus};
+use crate::engine::verify::MessageError;
 use crate::ledger::state::LedgerState;
 use crate::ledger::view::{Lookup, Utxo, UtxoView, ViewError};
 use crate::params::{Chain, Genesis};
@@ -109,6 +110,10 @@ impl Storage for Breaking {
     fn close(&self) -> Result<(), StorageError> {
         self.inner.close()
     }
+
+    fn abandon(&self) {
+        self.inner.abandon();
+    }
 }
 
 /// A running node over a store that can break; `behind` has it written to as a disk is.
@@ -128,7 +133,7 @@ fn breakable(behind: bool) -> (Node, Wallet, Arc<Breaking>) {
     });
     let storage: Arc<dyn Storage> = breaking.clone();
     let opened = Opened { storage, ..opened };
-    let node = Node::open_on(config, chain, opened, Arc::new(NoPeers)).unwrap();
+    let node = Node::open_on(config, chain, opened, Outside::of(Arc::new(NoPeers))).unwrap();
     node.start().unwrap();
     let wallet = Wallet::new(&node, Config::regtest_wallet());
     (node, wallet, breaking)
@@ -226,6 +231,10 @@ impl Peers for Lines {
                 let _ = line.lock().unwrap().send((self.own, message.clone()));
             }
         }
+    }
+
+    fn on_misbehavior(&self, from: PublicKey, error: &MessageError) {
+        panic!("{from:?} is honest: {error}");
     }
 }
 

@@ -9,9 +9,10 @@ use crate::types::verified::VerifiedTransaction;
 
 /// A bounded map from the hash of all bytes to the verified transaction, in shards.
 #[derive(Debug)]
-pub(super) struct VerifiedCache {
+pub(crate) struct VerifiedCache {
     shards: Vec<Mutex<Shard>>,
     shard_bytes_max: usize,
+    is_shared: bool,
 }
 
 #[derive(Debug, Default)]
@@ -22,11 +23,18 @@ struct Shard {
 }
 
 impl VerifiedCache {
-    pub(super) fn new(bytes_max: usize) -> Self {
+    pub(crate) fn new(bytes_max: usize) -> Self {
         VerifiedCache {
             shards: (0..N_SHARDS).map(|_| Mutex::default()).collect(),
             shard_bytes_max: bytes_max / N_SHARDS,
+            is_shared: false,
         }
+    }
+
+    /// One for several nodes of a process: a transaction that one of them has seen confirmed may
+    /// still come to another, so only newer ones push it out.
+    pub(crate) fn shared(bytes_max: usize) -> Self {
+        VerifiedCache { is_shared: true, ..VerifiedCache::new(bytes_max) }
     }
 
     pub(super) fn get(&self, wtxid: &Wtxid) -> Option<VerifiedTransaction> {
@@ -48,6 +56,9 @@ impl VerifiedCache {
 
     /// Its block is confirmed: it won't be seen again.
     pub(super) fn forget(&self, transaction: &VerifiedTransaction) {
+        if self.is_shared {
+            return;
+        }
         let wtxid = transaction.wtxid();
         let mut shard = self.shard(&wtxid);
         if shard.by_wtxid.remove(&wtxid).is_some() {

@@ -15,7 +15,8 @@ use super::error::NodeError;
 use super::parking::Deadline;
 use super::reply::Reply;
 use super::shared::Shared;
-use crate::ledger::transaction::{TransactionError, verify_transactions};
+use crate::ledger::transaction::{TransactionError, verify_unknown_transactions};
+use crate::types::hash::Wtxid;
 use crate::types::transaction::Transaction;
 use crate::types::verified::VerifiedTransaction;
 
@@ -106,25 +107,35 @@ impl State {
     }
 }
 
-/// Checks form and signatures of a batch on this thread, and remembers what holds.
+/// Checks form and signatures of a batch on this thread, but for what is remembered, and
+/// remembers what holds.
 pub(super) fn verify(
     shared: &Shared,
     transactions: Vec<Arc<Transaction>>,
 ) -> Vec<Result<VerifiedTransaction, NodeError>> {
     let n_transactions = transactions.len();
-    shared.metrics.verify_batches.add(1);
-    shared.metrics.verified.add(n_transactions);
-    let check = || verify_transactions(transactions, &shared.chain);
+    let check = || verify_and_remember(shared, transactions);
     let Ok(results) = catch_unwind(AssertUnwindSafe(check)) else {
         let internal = || NodeError::Internal { reason: "signature check panicked".to_owned() };
         return (0..n_transactions).map(|_| Err(internal())).collect();
     };
-    let remember = |result: Result<VerifiedTransaction, TransactionError>| {
-        let transaction = result?;
-        shared.verified.insert(&transaction);
-        Ok(transaction)
-    };
-    results.into_iter().map(remember).collect()
+    results.into_iter().map(|result| Ok(result?)).collect()
+}
+
+/// The same, and a panic is the caller's.
+pub(super) fn verify_and_remember(
+    shared: &Shared,
+    transactions: Vec<Arc<Transaction>>,
+) -> Vec<Result<VerifiedTransaction, TransactionError>> {
+    if transactions.is_empty() {
+        return Vec::new();
+    }
+    shared.metrics.verify_batches.add(1);
+    shared.metrics.verified.add(transactions.len());
+    let known = |wtxid: &Wtxid| shared.verified.get(wtxid);
+    let results = verify_unknown_transactions(transactions, &shared.chain, &known);
+    results.iter().flatten().for_each(|transaction| shared.verified.insert(transaction));
+    results
 }
 
 /// Gives verified transactions to the engine in order, and answers for the others.

@@ -75,6 +75,7 @@ impl Writer {
     /// Fails with the reason for which the node must stop writing.
     pub(super) async fn write(&self, batch: Batch) -> Result<(), String> {
         match self {
+            Writer::Memory(shared) if shared.is_crashed() => Ok(()),
             Writer::Disk(sender) => {
                 sender.send(batch).await.map_err(|_| "the store's writer has stopped".to_owned())
             }
@@ -112,6 +113,9 @@ pub(super) async fn write_behind(
         while let Ok(later) = batches.try_recv() {
             batch.join(later);
         }
+        if shared.is_crashed() {
+            break;
+        }
         let Batch { before, records, blocks, after } = batch;
         before.into_iter().for_each(|action| shared.perform(action));
         if !records.is_empty() || !blocks.is_empty() {
@@ -126,7 +130,10 @@ pub(super) async fn write_behind(
             }
         }
         after.into_iter().for_each(|action| shared.perform(action));
-        while shared.storage.lag() > LAG_MAX && shared.life.poison_reason().is_none() {
+        while shared.storage.lag() > LAG_MAX
+            && shared.life.poison_reason().is_none()
+            && !shared.is_crashed()
+        {
             settler.settled.notified().await;
         }
     }
@@ -189,6 +196,9 @@ fn write_now(
 
 /// Brings the tables up, and drops vote records that no epoch needs.
 fn settle_now(shared: &Shared) -> Result<(), String> {
+    if shared.is_crashed() {
+        return Ok(());
+    }
     contained(|| shared.storage.apply().map(drop))?;
     match shared.retire_before.swap(0, Ordering::Relaxed) {
         0 => Ok(()),

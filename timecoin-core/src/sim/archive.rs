@@ -71,6 +71,12 @@ impl Archive {
         self.confirmed.get(txid).copied()
     }
 
+    /// The unspent outputs after the last block, in no order.
+    pub fn unspent(&self) -> impl Iterator<Item = &Utxo> {
+        let alive = self.outputs.values().filter(|lifetime| lifetime.spent.is_none());
+        alive.map(|lifetime| &lifetime.utxo)
+    }
+
     /// Adds the next block.
     pub(super) fn push(&mut self, commit: Arc<BlockCommit>) {
         let height = commit.height();

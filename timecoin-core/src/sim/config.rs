@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::disk::Disk;
+use super::founding::FoundingPlan;
 use super::network::Link;
 use super::plan::Plan;
 use super::workload::Workload;
 use crate::mempool::MempoolLimits;
-use crate::params::Genesis;
+use crate::params::{BlockProduction, Genesis};
 
 /// The settings of a [`super::Simulation`]. The same settings always give the same run.
 #[derive(Clone, Debug)]
@@ -72,6 +73,20 @@ impl SimulationConfig {
             verify_everywhere: false,
             journal_lines: 0,
             replay: None,
+        }
+    }
+
+    pub(super) fn founding(&self) -> FoundingPlan {
+        FoundingPlan {
+            seed: self.seed,
+            masternodes: self.masternodes,
+            observers: self.observers,
+            wallets: self.wallets,
+            coins_per_wallet: self.coins_per_wallet,
+            epoch_blocks: self.epoch_blocks,
+            block_interval: self.block_interval,
+            block_production: BlockProduction::Interval,
+            edit_genesis: self.edit_genesis,
         }
     }
 

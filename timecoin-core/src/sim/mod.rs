@@ -22,6 +22,7 @@ mod config;
 mod disk;
 mod drive;
 mod faults;
+mod founding;
 mod journal;
 mod latency;
 mod metrics;
@@ -62,15 +63,16 @@ pub use snapshot::Snapshot;
 pub use wire::Wire;
 pub use workload::{Coin, FEE, Wallet, Workload};
 
+pub(crate) use founding::{Founding, FoundingPlan};
+pub(crate) use workload::Wallets;
+
 use checks::Checks;
 use journal::Journal;
 use run::Scheduled;
 use trace::Trace;
 use wire::Memo;
-use workload::Wallets;
 
-use crate::params::{Allocation, Chain, Genesis, GenesisError};
-use crate::types::amount::Amount;
+use crate::params::{Chain, GenesisError};
 use crate::types::hash::Txid;
 use crate::types::keys::{KeyPair, PublicKey};
 
@@ -118,21 +120,7 @@ impl Simulation {
     /// [`SimulationError`] where the settings make no chain.
     pub fn new(config: SimulationConfig) -> Result<Self, SimulationError> {
         let seed = config.seed;
-        let key = |kind: &str, index: usize| {
-            KeyPair::from_seed(format!("{kind} {index} of seed {seed}").as_bytes())
-        };
-        let mut keys: Vec<KeyPair> =
-            (0..config.masternodes).map(|index| key("masternode", index)).collect();
-        keys.sort_by_key(KeyPair::public);
-        let mut wallets = Wallets::new(seed, config.wallets);
-        let chain = Chain::new(genesis(&config, &keys, &wallets)?)?;
-        for (outpoint, output) in chain.genesis().outputs() {
-            let owner = wallets.all.iter_mut().find(|w| w.address() == output.address);
-            if let Some(wallet) = owner {
-                wallet.coins.push(Coin { outpoint, value: output.value });
-            }
-        }
-        keys.extend((0..config.observers).map(|index| key("observer", index)));
+        let Founding { chain, keys, wallets } = Founding::new(&config.founding())?;
         let start = chain.genesis().timestamp;
         let publics = keys.iter().map(KeyPair::public).collect();
         let new_node = |keys| SimNode::new(keys, config.disk(), NodeClock::new(start));
@@ -275,24 +263,3 @@ impl Simulation {
         self.answers.get(&ticket)
     }
 }
-
-fn genesis(
-    config: &SimulationConfig,
-    keys: &[KeyPair],
-    wallets: &Wallets,
-) -> Result<Genesis, GenesisError> {
-    let publics: Vec<PublicKey> = keys.iter().map(KeyPair::public).collect();
-    let mut genesis = Genesis::regtest(&publics, &[])?;
-    let coins = std::iter::repeat_n((), config.coins_per_wallet);
-    genesis.allocations = coins
-        .flat_map(|()| &wallets.all)
-        .map(|wallet| Allocation { address: wallet.address(), value: COIN })
-        .collect();
-    genesis.params.epoch_blocks = config.epoch_blocks;
-    genesis.params.block_interval_ms = crate::types::chain::millis(config.block_interval);
-    (config.edit_genesis)(&mut genesis);
-    Ok(genesis)
-}
-
-/// The value of each coin that the genesis gives out.
-const COIN: Amount = Amount::from_time(10_000);

@@ -43,6 +43,10 @@ impl Link {
     pub fn constant(delay: Duration) -> Self {
         Link { latency: Latency::Constant(delay), ..Link::default() }
     }
+
+    fn is_plain(&self) -> bool {
+        *self == Link::constant(Duration::ZERO)
+    }
 }
 
 /// All links between the nodes.
@@ -69,7 +73,7 @@ impl fmt::Debug for Network {
 }
 
 impl Network {
-    pub(super) fn new(default: Link, random: Random) -> Self {
+    pub(crate) fn new(default: Link, random: Random) -> Self {
         Network {
             default,
             links: BTreeMap::new(),
@@ -139,13 +143,19 @@ impl Network {
         }
     }
 
+    /// Whether every message arrives at once.
+    pub(crate) fn is_plain(&self) -> bool {
+        let is_free = self.cut.is_empty() && self.slow.is_empty() && self.filter.is_none();
+        is_free && [&self.default].into_iter().chain(self.links.values()).all(Link::is_plain)
+    }
+
     /// Whether a message can get from one node to another.
     pub fn is_open(&self, from: usize, to: usize) -> bool {
         !self.cut.contains(&(from, to))
     }
 
     /// When a message that is sent now arrives: never, once, or twice.
-    pub(super) fn arrivals(
+    pub(crate) fn arrivals(
         &mut self,
         (from, to): (usize, usize),
         bytes: usize,

@@ -87,10 +87,7 @@ impl Simulation {
         to: Address,
         value: Amount,
     ) -> Result<Transaction, PayError> {
-        let index = self.wallet_index(from)?;
-        let coin = self.wallets.all[index].take_coin(value);
-        let coin = coin.ok_or_else(|| PayError::NoCoin { from: from.to_owned(), value })?;
-        Ok(self.wallets.all[index].spend(self.chain.id(), coin, to, value))
+        self.wallets.payment(self.chain.id(), from, to, value)
     }
 
     /// Several payments of the same coin to different people: an owner who double-spends.
@@ -103,16 +100,7 @@ impl Simulation {
         value: Amount,
         n_payments: usize,
     ) -> Result<Vec<Transaction>, PayError> {
-        let index = self.wallet_index(from)?;
-        let coin = self.wallets.all[index]
-            .take_coin(value.saturating_add(Amount::from_units(n_payments as u64)));
-        let coin = coin.ok_or_else(|| PayError::NoCoin { from: from.to_owned(), value })?;
-        let wallet = &self.wallets.all[index];
-        let pay = |number: usize| {
-            let value = value.saturating_add(Amount::from_units(number as u64));
-            wallet.spend(self.chain.id(), coin, wallet.address(), value)
-        };
-        Ok((0..n_payments).map(pay).collect())
+        self.wallets.conflicting_payments(self.chain.id(), from, value, n_payments)
     }
 
     /// A transaction that registers a node as a masternode, with collateral from a wallet.

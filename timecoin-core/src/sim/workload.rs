@@ -1,9 +1,10 @@
 //! Wallets and the payments that they make.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::payments::PayError;
 use super::random::Random;
 use crate::types::address::Address;
 use crate::types::amount::Amount;
@@ -168,8 +169,9 @@ pub(super) fn corrupt(
 
 /// All wallets, named as they are asked for.
 #[derive(Clone, Debug)]
-pub(super) struct Wallets {
+pub(crate) struct Wallets {
     pub(super) all: Vec<Wallet>,
+    owners: HashMap<Address, usize>,
     names: BTreeMap<String, usize>,
     /// Outputs that were spent before they were known to be there.
     pub(super) spent_ahead: BTreeSet<OutPoint>,
@@ -182,8 +184,11 @@ impl Wallets {
             keys: KeyPair::from_seed(format!("wallet {index} of seed {seed}").as_bytes()),
             coins: Vec::new(),
         };
+        let all: Vec<Wallet> = (0..n_wallets).map(wallet).collect();
+        let owners = all.iter().enumerate().map(|(index, wallet)| (wallet.address(), index));
         Wallets {
-            all: (0..n_wallets).map(wallet).collect(),
+            owners: owners.collect(),
+            all,
             names: BTreeMap::new(),
             spent_ahead: BTreeSet::new(),
         }
@@ -202,18 +207,62 @@ impl Wallets {
         Some(next)
     }
 
+    /// The wallet of a name.
+    pub(crate) fn named(&mut self, name: &str) -> Result<&mut Wallet, PayError> {
+        let index = self.index(name).ok_or_else(|| PayError::NoWallet(name.to_owned()))?;
+        Ok(&mut self.all[index])
+    }
+
+    /// Signs a payment. Its coin is spent as far as the wallet knows.
+    pub(crate) fn payment(
+        &mut self,
+        chain_id: &ChainId,
+        from: &str,
+        to: Address,
+        value: Amount,
+    ) -> Result<Transaction, PayError> {
+        let wallet = self.named(from)?;
+        let coin = wallet.take_coin(value);
+        let coin = coin.ok_or_else(|| PayError::NoCoin { from: from.to_owned(), value })?;
+        Ok(wallet.spend(chain_id, coin, to, value))
+    }
+
+    /// Several payments of the same coin, each of one unit more than the one before.
+    pub(crate) fn conflicting_payments(
+        &mut self,
+        chain_id: &ChainId,
+        from: &str,
+        value: Amount,
+        n_payments: usize,
+    ) -> Result<Vec<Transaction>, PayError> {
+        let wallet = self.named(from)?;
+        let coin = wallet.take_coin(value.saturating_add(Amount::from_units(n_payments as u64)));
+        let coin = coin.ok_or_else(|| PayError::NoCoin { from: from.to_owned(), value })?;
+        let pay = |number: usize| {
+            let value = value.saturating_add(Amount::from_units(number as u64));
+            wallet.spend(chain_id, coin, wallet.address(), value)
+        };
+        Ok((0..n_payments).map(pay).collect())
+    }
+
     /// Notes who can spend the outputs of a transaction.
-    pub(super) fn credit(&mut self, transaction: &Arc<Transaction>) {
+    pub(crate) fn credit(&mut self, transaction: &Arc<Transaction>) {
         let txid = transaction.txid();
         for (vout, output) in (0u32..).zip(&transaction.outputs) {
-            let owner = self.all.iter_mut().find(|wallet| wallet.address() == output.address);
-            if let Some(wallet) = owner {
-                let outpoint = OutPoint::new(txid, vout);
-                let is_known = wallet.coins.iter().any(|coin| coin.outpoint == outpoint);
-                if !is_known && !self.spent_ahead.contains(&outpoint) {
-                    wallet.coins.push(Coin { outpoint, value: output.value });
-                }
+            let outpoint = OutPoint::new(txid, vout);
+            if !self.spent_ahead.contains(&outpoint) {
+                self.give(&output.address, Coin { outpoint, value: output.value });
             }
+        }
+    }
+
+    /// Gives a coin to the wallet of an address, if one has it, and has the coin not yet.
+    pub(crate) fn give(&mut self, owner: &Address, coin: Coin) {
+        let Some(wallet) = self.owners.get(owner).map(|index| &mut self.all[*index]) else {
+            return;
+        };
+        if !wallet.coins.iter().any(|known| known.outpoint == coin.outpoint) {
+            wallet.coins.push(coin);
         }
     }
 }

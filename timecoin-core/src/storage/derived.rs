@@ -349,6 +349,18 @@ impl Tables {
         flushed.and(dropped)
     }
 
+    /// Lets go of the files. What sled had not written yet it writes or not.
+    pub(super) fn abandon(&self) {
+        let Some(db) = self.db.swap(None) else { return };
+        let dropped = contain("close", || {
+            drop(db);
+            Ok(())
+        });
+        if let Err(error) = dropped {
+            tracing::warn!(?error, "letting go of the derived tables");
+        }
+    }
+
     fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, TablesError> {
         let db = self.db()?;
         self.contain("read", || db.get(key))

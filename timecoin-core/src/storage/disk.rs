@@ -329,6 +329,17 @@ impl Storage for DiskStorage {
         drop(lock(&self.lock).take());
         closed
     }
+
+    fn abandon(&self) {
+        if self.is_closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // A block that is on its way into the tables gets there.
+        let _no_block_is_applied = lock(&self.standing);
+        drop(lock(&self.logs).take());
+        self.tables.abandon();
+        drop(lock(&self.lock).take());
+    }
 }
 
 /// What a panic left half done is found out by the next open, so locks are not poisoned.

@@ -91,6 +91,10 @@ pub trait Storage: UtxoView + Send + Sync {
     /// # Errors
     /// Where the last writes fail; nothing durable is lost by that.
     fn close(&self) -> Result<(), StorageError>;
+
+    /// Lets go of the directory as the end of the process would: nothing more is written, and
+    /// the next open finds what is durable. Idempotent; nothing after [`Storage::close`].
+    fn abandon(&self);
 }
 
 /// A store that was opened, and what was found in it.

@@ -269,6 +269,10 @@ impl Storage for MemoryStorage {
         }
         Ok(())
     }
+
+    fn abandon(&self) {
+        self.release();
+    }
 }
 
 impl Tables {

@@ -592,6 +592,27 @@ fn many_transactions_are_judged_as_each_alone() {
 }
 
 #[test]
+fn what_is_known_is_not_verified_again_and_shifts_no_blame() {
+    let kit = kit();
+    let forge = |coin: usize| {
+        let mut transaction = kit.simple(coin);
+        transaction.inputs[0].signature = Signature::from_bytes([9; 64]);
+        Arc::new(transaction)
+    };
+    let transactions = vec![forge(0), Arc::new(kit.simple(1)), forge(2)];
+    let known = VerifiedTransaction::vouch(
+        Arc::clone(&transactions[0]),
+        transactions[0].txid(),
+        transactions[0].wtxid(),
+        200,
+    );
+    let find = |wtxid: &Wtxid| Some(known.clone()).filter(|known| known.wtxid() == *wtxid);
+    let answers = verify_unknown_transactions(transactions, &kit.chain, &find);
+    assert!(answers[0].is_ok() && answers[1].is_ok());
+    assert_eq!(answers[2], Err(TransactionError::BadSignature { input: 0 }));
+}
+
+#[test]
 fn signing_differently_changes_the_wtxid_only() {
     let kit = kit();
     let transaction = kit.simple(0);

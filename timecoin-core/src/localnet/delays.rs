@@ -1,0 +1,89 @@
+//! Messages that are not due yet.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::node::Parcel;
+use crate::sim::SimTime;
+
+/// A message under way.
+pub(super) struct Delayed {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) parcel: Arc<Parcel>,
+}
+
+/// What is under way in a net. Who puts in keeps the number within bounds.
+#[derive(Default)]
+pub(super) struct Delays {
+    queue: Mutex<Queue>,
+    sooner: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    by_time: BTreeMap<(SimTime, u64), Delayed>,
+    n_pushed: u64,
+}
+
+impl Delays {
+    pub(super) fn push(&self, at: SimTime, delayed: Delayed) {
+        let mut queue = self.lock();
+        let is_first = queue.by_time.first_key_value().is_none_or(|((first, _), _)| at < *first);
+        queue.n_pushed += 1;
+        let number = queue.n_pushed;
+        queue.by_time.insert((at, number), delayed);
+        drop(queue);
+        if is_first {
+            self.sooner.notify_one();
+        }
+    }
+
+    /// Takes what is due, in order.
+    pub(super) fn take_due(&self, now: SimTime) -> Vec<Delayed> {
+        let mut queue = self.lock();
+        let later = queue.by_time.split_off(&(now.after(Duration::from_micros(1)), 0));
+        std::mem::replace(&mut queue.by_time, later).into_values().collect()
+    }
+
+    /// Waits until something is due. One task at a time.
+    pub(super) async fn wait(&self, now: impl Fn() -> SimTime) {
+        loop {
+            let first = self.lock().by_time.first_key_value().map(|((at, _), _)| *at);
+            let left = first.map(|at| at.since(now()));
+            match left {
+                Some(Duration::ZERO) => return,
+                Some(left) => tokio::select! {
+                    () = tokio::time::sleep(left) => return,
+                    () = self.sooner.notified() => {}
+                },
+                None => self.sooner.notified().await,
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::chain::Height;
+    use crate::types::message::{Message, Request};
+
+    #[test]
+    fn what_is_due_comes_in_the_order_of_time_and_then_of_sending() {
+        let delays = Delays::default();
+        for (to, at) in [(0, 30), (1, 10), (2, 10), (3, 20)] {
+            let parcel = Arc::new(Parcel::of(Message::Request(Request::Decided(Height(1)))));
+            delays.push(SimTime(at), Delayed { from: 9, to, parcel });
+        }
+        let due = |at| delays.take_due(SimTime(at)).iter().map(|d| d.to).collect::<Vec<_>>();
+        assert_eq!([due(9), due(20), due(29), due(30)], [vec![], vec![1, 2, 3], vec![], vec![0]]);
+    }
+}
