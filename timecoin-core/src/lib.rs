@@ -3,6 +3,7 @@
 pub mod consensus;
 pub mod engine;
 pub mod finality;
+pub mod harness;
 pub mod ledger;
 pub mod localnet;
 pub mod mempool;

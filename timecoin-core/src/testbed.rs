@@ -9,7 +9,7 @@ use crate::localnet::{LocalNet, LocalNodeState};
 use crate::sim::{NodeState, Simulation};
 use crate::types::address::Address;
 use crate::types::amount::Amount;
-use crate::types::chain::{Height, Round};
+use crate::types::chain::Height;
 use crate::types::hash::Txid;
 
 /// Why a step of a scenario failed, as the network says it.
@@ -173,13 +173,7 @@ impl Testbed for Simulation {
     }
 
     fn next_proposer(&self) -> Option<usize> {
-        let archive = self.archive();
-        let (height, masternodes) = match archive.block(archive.height()) {
-            Some(commit) => (archive.height().next(), &commit.connected.state.masternodes),
-            None => (Height(1), self.chain().first_set()),
-        };
-        let key = masternodes.get(masternodes.proposer(height, Round::ZERO))?.consensus_key;
-        self.nodes().iter().position(|node| node.key() == key)
+        Some(Simulation::next_proposer(self))
     }
 
     fn crash(&mut self, node: usize) -> Result<(), TestbedError> {

@@ -45,6 +45,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("localnet", &["types", "params", "mempool", "engine", "storage", "sim", "node"]),
     ("testbed", &["types", "engine", "sim", "localnet"]),
+    ("harness", &["types", "engine", "sim", "node"]),
 ];
 
 /// Modules that are functions of their arguments.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub use inventory::Inventories;
 pub(crate) use votes::UNKNOWN_PER_VOTER_MAX;
-pub use votes::{Milestone, TxVotes};
+pub use votes::{Decision, Milestone, TxVotes};
 
 use crate::types::certificate::{ApproveCertificate, FinalityCertificate};
 use crate::types::chain::Epoch;

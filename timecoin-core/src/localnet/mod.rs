@@ -9,6 +9,7 @@
 mod config;
 mod delays;
 mod directory;
+mod error;
 mod events;
 mod faults;
 mod link;

@@ -5,7 +5,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use super::LocalNet;
 use crate::engine::output::TransactionStatus;
 use crate::node::NodeError;
-use crate::sim::{FEE, PayError, Wallet, Wallets};
+use crate::sim::{PayError, Wallet, Wallets};
 use crate::types::address::Address;
 use crate::types::amount::Amount;
 use crate::types::hash::Txid;
@@ -75,7 +75,7 @@ impl LocalNet {
         to: Address,
         value: Amount,
     ) -> Result<Transaction, NodeError> {
-        self.with_coins(from, |wallets| wallets.payment(self.chain.id(), from, to, value))
+        self.with_coins(|wallets| wallets.payment(self.chain.id(), from, to, value))
     }
 
     /// Several payments of the same coin: an owner who double-spends.
@@ -88,7 +88,7 @@ impl LocalNet {
         value: Amount,
         n_payments: usize,
     ) -> Result<Vec<Transaction>, NodeError> {
-        self.with_coins(from, |wallets| {
+        self.with_coins(|wallets| {
             wallets.conflicting_payments(self.chain.id(), from, value, n_payments)
         })
     }
@@ -119,7 +119,6 @@ impl LocalNet {
     /// Looks for coins, and once more after the look at what has become final.
     fn with_coins<T>(
         &self,
-        from: &str,
         mut make: impl FnMut(&mut Wallets) -> Result<T, PayError>,
     ) -> Result<T, NodeError> {
         let mut purse = self.purse();
@@ -127,17 +126,7 @@ impl LocalNet {
             Err(PayError::NoCoin { .. }) => self.credit(&mut purse),
             made => return Ok(made?),
         }
-        make(&mut purse.wallets).map_err(|error| match error {
-            PayError::NoCoin { value, .. } => {
-                let coins = purse.wallets.named(from).map(|wallet| &wallet.coins[..]);
-                let largest = coins.unwrap_or_default().iter().map(|coin| coin.value).max();
-                NodeError::InsufficientFunds {
-                    available: largest.unwrap_or_default(),
-                    required: value.saturating_add(FEE),
-                }
-            }
-            error => error.into(),
-        })
+        Ok(make(&mut purse.wallets)?)
     }
 
     /// Gives the wallets what has become theirs.
@@ -155,11 +144,5 @@ impl LocalNet {
 
     fn purse(&self) -> MutexGuard<'_, Purse> {
         self.purse.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl From<PayError> for NodeError {
-    fn from(error: PayError) -> Self {
-        NodeError::InvalidArgument { what: "wallet", reason: error.to_string() }
     }
 }

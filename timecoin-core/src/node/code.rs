@@ -104,6 +104,10 @@ error_codes! {
     UnknownAddress = 1017, "unknown_address";
     /// The node was started before.
     AlreadyStarted = 1018, "already_started";
+    /// A text that is no duration.
+    InvalidDuration = 1019, "invalid_duration";
+    /// A simulation's condition did not come true in the virtual time given; it may still.
+    NotReached = 1020, "not_reached";
     /// A null pointer where C must pass a value.
     NullArgument = 1040, "null_argument";
     /// A handle that was freed or never given out.
@@ -238,6 +242,8 @@ error_codes! {
     NoThreads = 4003, "no_threads";
     /// The operating system has no randomness to give.
     NoRandomness = 4004, "no_randomness";
+    /// A simulation found an invariant of the protocol broken.
+    InvariantBroken = 4005, "invariant_broken";
 }
 
 impl ErrorCode {
@@ -267,6 +273,7 @@ impl ErrorCode {
         matches!(
             self,
             ErrorCode::Timeout
+                | ErrorCode::NotReached
                 | ErrorCode::Busy
                 | ErrorCode::Interrupted
                 | ErrorCode::InsufficientFunds
@@ -318,6 +325,7 @@ mod tests {
             (1010, "not_running"),
             (1011, "closed"),
             (1014, "insufficient_funds"),
+            (1020, "not_reached"),
             (1041, "invalid_handle"),
             (1108, "transaction_bad_signature"),
             (1114, "transaction_unknown_input"),
@@ -332,6 +340,7 @@ mod tests {
             (3014, "storage_read_only"),
             (4001, "poisoned"),
             (4004, "no_randomness"),
+            (4005, "invariant_broken"),
         ];
         for (number, name) in table {
             assert_eq!(ErrorCode::from_i32(number).map(ErrorCode::name), Some(name));

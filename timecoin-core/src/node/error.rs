@@ -17,6 +17,7 @@ use crate::storage::StorageError;
 use crate::types::address::{Address, AddressError};
 use crate::types::amount::{Amount, ParseAmountError};
 use crate::types::certificate::CertificateError;
+use crate::types::duration::ParseDurationError;
 use crate::types::encode::DecodeError;
 use crate::types::hash::{HexError, Txid};
 use crate::types::keys::KeyError;
@@ -74,6 +75,15 @@ pub enum NodeError {
     /// Not the text of an outpoint.
     #[error(transparent)]
     OutPoint(#[from] ParseOutPointError),
+    /// No duration.
+    #[error(transparent)]
+    Duration(#[from] ParseDurationError),
+    /// A setting of a network that there is none of, or that is out of its range.
+    #[error("{reason}")]
+    Setting {
+        /// Which, and what it may be.
+        reason: String,
+    },
     /// Not here.
     #[error("{what} is not known here")]
     NotFound {
@@ -88,6 +98,32 @@ pub enum NodeError {
         /// How long.
         after: Duration,
     },
+    /// It did not happen in the virtual time given; it may still.
+    #[error("{what} was not reached within {after:?} of virtual time")]
+    NotReached {
+        /// What was to be reached.
+        what: &'static str,
+        /// How much virtual time was given.
+        after: Duration,
+    },
+    /// The host ended a wait.
+    #[error("the wait was interrupted")]
+    Interrupted,
+    /// It was made in another process, and a fork left parts of it behind.
+    #[error(
+        "this belongs to process {made_in}, and this is {here}, forked from it: a thread was \
+             using it and did not follow; fork while none does, or make it in the process that \
+             uses it"
+    )]
+    Forked {
+        /// The process that made it.
+        made_in: u32,
+        /// This process.
+        here: u32,
+    },
+    /// A simulation found an invariant broken.
+    #[error(transparent)]
+    Invariant(Arc<BrokenInvariant>),
     /// The node is not started.
     #[error("the node is {state}: start it first")]
     NotRunning {
@@ -181,6 +217,26 @@ pub enum NodeError {
     },
 }
 
+/// An invariant of the protocol that a simulation found broken.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{text}")]
+pub struct BrokenInvariant {
+    /// Which one, as in `I1 agreement`.
+    pub check: &'static str,
+    /// What was found.
+    pub message: String,
+    /// The seed of the run.
+    pub seed: u64,
+    /// The number of the event after which it was found.
+    pub step: u64,
+    /// How much virtual time had passed.
+    pub at: Duration,
+    /// The command that repeats the run.
+    pub replay: Option<String>,
+    /// All of it in words.
+    pub text: String,
+}
+
 impl NodeError {
     /// Its stable number.
     pub fn code(&self) -> ErrorCode {
@@ -195,7 +251,13 @@ impl NodeError {
             NodeError::Decode(_) | NodeError::Hex(_) | NodeError::OutPoint(_) => {
                 ErrorCode::Malformed
             }
+            NodeError::Duration(_) => ErrorCode::InvalidDuration,
+            NodeError::Setting { .. } => ErrorCode::InvalidConfig,
             NodeError::NotFound { .. } => ErrorCode::NotFound,
+            NodeError::NotReached { .. } => ErrorCode::NotReached,
+            NodeError::Interrupted => ErrorCode::Interrupted,
+            NodeError::Forked { .. } => ErrorCode::ForkedProcess,
+            NodeError::Invariant(_) => ErrorCode::InvariantBroken,
             NodeError::Timeout { .. } => ErrorCode::Timeout,
             NodeError::NotRunning { .. } => ErrorCode::NotRunning,
             NodeError::AlreadyStarted { .. } => ErrorCode::AlreadyStarted,

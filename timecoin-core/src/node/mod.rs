@@ -45,7 +45,7 @@ use tokio::runtime::Handle;
 
 pub use code::{ErrorCategory, ErrorCode};
 pub use config::{Config, ConfigField};
-pub use error::{NodeError, rejection_code, transaction_code};
+pub use error::{BrokenInvariant, NodeError, rejection_code, transaction_code};
 pub use event::{NodeEvent, NodeEventKind};
 pub use events::{Subscription, Waker};
 pub use info::{MempoolInfo, NodeStatus};

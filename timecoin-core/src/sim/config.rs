@@ -47,6 +47,8 @@ pub struct SimulationConfig {
     pub verify_everywhere: bool,
     /// Lines of [`super::Simulation::journal`] that are kept; 0 for none.
     pub journal_lines: usize,
+    /// What nodes tell that is kept for [`super::Simulation::events`]; 0 for nothing.
+    pub events_max: usize,
     /// The command that repeats this run, for reports of failures.
     pub replay: Option<String>,
 }
@@ -72,6 +74,7 @@ impl SimulationConfig {
             plan: Plan::default(),
             verify_everywhere: false,
             journal_lines: 0,
+            events_max: 0,
             replay: None,
         }
     }

@@ -21,6 +21,7 @@ mod clock;
 mod config;
 mod disk;
 mod drive;
+mod events;
 mod faults;
 mod founding;
 mod journal;
@@ -34,8 +35,11 @@ mod plan;
 mod random;
 mod run;
 mod scenario;
+mod settings;
 mod snapshot;
+mod status;
 pub mod strategy;
+mod text;
 mod trace;
 mod wire;
 mod workload;
@@ -51,15 +55,19 @@ pub use checks::Failure;
 pub use clock::{NodeClock, SimTime};
 pub use config::SimulationConfig;
 pub use disk::{CrashPoint, Disk};
+pub use events::SimEvent;
 pub use latency::Latency;
 pub use metrics::{Latencies, Metrics};
 pub use network::{Filter, Link, Network};
 pub use node::{NodeState, SimNode};
-pub use payments::PayError;
+pub use payments::{PayError, Submitted};
 pub use plan::{Fault, Plan};
 pub use random::Random;
 pub use scenario::{Mode, Scenario};
+pub use settings::{Setting, SettingError, SettingKind};
 pub use snapshot::Snapshot;
+pub use status::SimNodeStatus;
+pub use text::TextError;
 pub use wire::Wire;
 pub use workload::{Coin, FEE, Wallet, Workload};
 
@@ -67,6 +75,7 @@ pub(crate) use founding::{Founding, FoundingPlan};
 pub(crate) use workload::Wallets;
 
 use checks::Checks;
+use events::EventLog;
 use journal::Journal;
 use run::Scheduled;
 use trace::Trace;
@@ -82,8 +91,19 @@ pub enum SimulationError {
     /// The settings make no chain.
     #[error(transparent)]
     Genesis(#[from] GenesisError),
+    /// A setting out of its range.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// A node that is not there is named.
+    #[error("there is no node {node}: there are 0 to {}", n_nodes.saturating_sub(1))]
+    NoNode {
+        /// What was asked for.
+        node: usize,
+        /// How many there are.
+        n_nodes: usize,
+    },
     /// There is no strategy of that name.
-    #[error("there is no strategy `{0}`")]
+    #[error("there is no strategy `{0}`: there are {known}", known = strategy::STRATEGIES.join(", "))]
     UnknownStrategy(String),
 }
 
@@ -103,9 +123,10 @@ pub struct Simulation {
     memo: Memo,
     trace: Trace,
     journal: Journal,
+    events: EventLog,
     wallets: Wallets,
     metrics: Metrics,
-    answers: BTreeMap<u64, Result<Txid, String>>,
+    answers: BTreeMap<u64, Submitted>,
     next_ticket: u64,
     failure: Option<Failure>,
     random_disk: Random,
@@ -119,6 +140,7 @@ impl Simulation {
     /// # Errors
     /// [`SimulationError`] where the settings make no chain.
     pub fn new(config: SimulationConfig) -> Result<Self, SimulationError> {
+        config.check()?;
         let seed = config.seed;
         let Founding { chain, keys, wallets } = Founding::new(&config.founding())?;
         let start = chain.genesis().timestamp;
@@ -136,6 +158,7 @@ impl Simulation {
             memo: Memo::new(config.verify_everywhere),
             trace: Trace::new(chain.id()),
             journal: Journal::new(config.journal_lines),
+            events: EventLog::new(config.events_max),
             wallets,
             metrics: Metrics::default(),
             answers: BTreeMap::new(),
@@ -229,15 +252,33 @@ impl Simulation {
         self.journal.lines()
     }
 
+    /// What nodes told after the event of that number, the oldest first, as far as the settings
+    /// let it be kept.
+    pub fn events(&self, after: u64) -> impl Iterator<Item = &Arc<SimEvent>> {
+        self.events.after(after)
+    }
+
     /// The positions of the nodes that follow the protocol and never did otherwise.
     pub fn honest(&self) -> impl Iterator<Item = usize> + '_ {
         let honest = self.nodes.iter().enumerate().filter(|(_, node)| !node.is_byzantine);
         honest.map(|(index, _)| index)
     }
 
-    /// Whether a transaction is final or confirmed at every honest node that runs.
+    /// The honest nodes that run.
+    pub fn running(&self) -> impl Iterator<Item = usize> + '_ {
+        self.honest().filter(|node| self.nodes[*node].is_running())
+    }
+
+    /// Whether a transaction is final or confirmed at every honest node that runs, and at one
+    /// at least.
     pub fn is_final_everywhere(&self, txid: &Txid) -> bool {
-        self.honest().filter(|node| self.nodes[*node].is_running()).all(|n| self.is_final(n, txid))
+        self.running().next().is_some() && self.running().all(|node| self.is_final(node, txid))
+    }
+
+    /// Whether a transaction is in a block that every honest node that runs has, and one at
+    /// least.
+    pub fn is_confirmed_everywhere(&self, txid: &Txid) -> bool {
+        self.archive.confirmed_at(txid).is_some_and(|at| self.height_min() >= at)
     }
 
     /// Whether a transaction is final or confirmed at a node.
@@ -254,12 +295,17 @@ impl Simulation {
 
     /// The lowest height of all honest nodes that run.
     pub fn height_min(&self) -> crate::types::chain::Height {
-        let running = self.honest().filter(|node| self.nodes[*node].is_running());
-        running.map(|node| self.nodes[node].height()).min().unwrap_or_default()
+        self.running().map(|node| self.nodes[node].height()).min().unwrap_or_default()
     }
 
-    /// The answer to a submission, once there is one.
-    pub fn answer(&self, ticket: u64) -> Option<&Result<Txid, String>> {
+    /// The number of the last submission of a transaction, as far as it is kept.
+    pub fn ticket_of(&self, txid: &Txid) -> Option<u64> {
+        let mut submitted = self.answers.iter().rev();
+        submitted.find(|(_, submitted)| submitted.txid == *txid).map(|(ticket, _)| *ticket)
+    }
+
+    /// A submission, and its answer once there is one.
+    pub fn answer(&self, ticket: u64) -> Option<&Submitted> {
         self.answers.get(&ticket)
     }
 }

@@ -9,13 +9,15 @@ use super::Simulation;
 use super::checks::Broken;
 use super::run::Scheduled;
 use super::workload::{Coin, Kind, Wallet, corrupt};
-use crate::ledger::transaction::verify_transaction;
+use crate::engine::output::Rejection;
+use crate::ledger::transaction::{TransactionError, verify_transaction};
 use crate::types::address::Address;
 use crate::types::amount::Amount;
 use crate::types::hash::Txid;
 use crate::types::keys::Signature;
 use crate::types::message::Message;
 use crate::types::transaction::{Registration, Transaction, TxKind};
+use crate::types::verified::VerifiedTransaction;
 
 /// Why a payment can't be made.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -23,17 +25,38 @@ pub enum PayError {
     /// All wallets of the genesis have other names.
     #[error("all wallets have names: there is none for `{0}`")]
     NoWallet(String),
-    /// No coin of the wallet is worth enough.
-    #[error("`{from}` has no single coin of {value} and a fee")]
+    /// The coins of the wallet are not worth enough.
+    #[error("`{from}` has coins for {available}, not for {value} and a fee")]
     NoCoin {
         /// The wallet.
         from: String,
         /// What was to be paid.
         value: Amount,
+        /// What its coins are worth.
+        available: Amount,
+    },
+    /// It takes more coins than a transaction may spend.
+    #[error("{value} takes more than {coins_max} coins of `{from}`")]
+    ManyCoins {
+        /// The wallet.
+        from: String,
+        /// What was to be paid.
+        value: Amount,
+        /// Inputs of a payment.
+        coins_max: usize,
     },
     /// It is not valid, whatever the state.
-    #[error("the transaction is not valid: {0}")]
-    Invalid(String),
+    #[error(transparent)]
+    Invalid(#[from] TransactionError),
+}
+
+/// A transaction that was given to a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submitted {
+    /// Its id.
+    pub txid: Txid,
+    /// What the node answered, once it did.
+    pub answer: Option<Result<(), Rejection>>,
 }
 
 impl Simulation {
@@ -71,10 +94,27 @@ impl Simulation {
         value: Amount,
     ) -> Result<Txid, PayError> {
         let address = self.wallet(to)?.address();
-        let transaction = self.payment(from, address, value)?;
-        let txid = transaction.txid();
-        self.submit(node, transaction)?;
-        Ok(txid)
+        self.pay_to(node, from, address, value).map(|(_, transaction)| transaction.txid())
+    }
+
+    /// Pays from a wallet to an address, at a node. The number names the answer.
+    ///
+    /// # Errors
+    /// [`PayError`]; the wallet keeps its coins then.
+    pub fn pay_to(
+        &mut self,
+        node: usize,
+        from: &str,
+        to: Address,
+        value: Amount,
+    ) -> Result<(u64, Arc<Transaction>), PayError> {
+        let index = self.wallet_index(from)?;
+        let coins = self.wallets.all[index].coins.clone();
+        let transaction = self.payment(from, to, value)?;
+        let ticket = self.submit(node, transaction.clone()).inspect_err(|_| {
+            self.wallets.all[index].coins = coins;
+        })?;
+        Ok((ticket, Arc::new(transaction)))
     }
 
     /// Signs a payment without submitting it. Its coin is spent as far as the wallet knows.
@@ -111,8 +151,7 @@ impl Simulation {
         let collateral = self.chain.params().masternode_collateral;
         let index = self.wallet_index(from)?;
         let coin = self.wallets.all[index].take_coin(collateral);
-        let no_coin = PayError::NoCoin { from: from.to_owned(), value: collateral };
-        let coin = coin.ok_or(no_coin)?;
+        let coin = coin.ok_or_else(|| self.wallets.all[index].lacks(from, collateral))?;
         let keys = self.nodes[node].keys.clone();
         let kind = TxKind::RegisterMasternode(Registration {
             consensus_key: keys.public(),
@@ -122,7 +161,7 @@ impl Simulation {
             proof: Signature::from_bytes([0; 64]),
         });
         let wallet = &self.wallets.all[index];
-        let mut transaction = wallet.spend(self.chain.id(), coin, keys.address(), collateral);
+        let mut transaction = wallet.spend(self.chain.id(), &[coin], keys.address(), collateral);
         transaction.kind = kind;
         let proof = self.proof(&transaction, node);
         if let TxKind::RegisterMasternode(registration) = &mut transaction.kind {
@@ -162,20 +201,32 @@ impl Simulation {
     /// [`PayError::Invalid`] where it is not valid whatever the state; then no node sees it.
     pub fn submit(&mut self, node: usize, transaction: Transaction) -> Result<u64, PayError> {
         let transaction = Arc::new(transaction);
-        let verified = verify_transaction(Arc::clone(&transaction), &self.chain)
-            .map_err(|error| PayError::Invalid(error.to_string()))?;
+        let verified = verify_transaction(Arc::clone(&transaction), &self.chain)?;
         self.checks.learn(&Message::Transaction(transaction));
         self.metrics.submit(verified.txid(), self.now);
+        Ok(self.schedule_submit(node, verified, Duration::ZERO))
+    }
+
+    fn schedule_submit(
+        &mut self,
+        node: usize,
+        transaction: VerifiedTransaction,
+        delay: Duration,
+    ) -> u64 {
         self.next_ticket += 1;
         let ticket = self.next_ticket;
-        self.schedule(self.now, Scheduled::Submit { node, ticket, transaction: verified });
-        Ok(ticket)
+        while self.answers.len() >= ANSWERS_MAX {
+            self.answers.pop_first();
+        }
+        self.answers.insert(ticket, Submitted { txid: transaction.txid(), answer: None });
+        let at = self.now.after(delay);
+        self.schedule(at, Scheduled::Submit { node, ticket, transaction });
+        ticket
     }
 
     /// The n-th honest node that runs, counted around; node 0 where none does.
-    fn gateway(&self, nth: usize) -> usize {
-        let running: Vec<usize> =
-            self.honest().filter(|node| self.nodes[*node].is_running()).collect();
+    pub fn gateway(&self, nth: usize) -> usize {
+        let running: Vec<usize> = self.running().collect();
         running.get(nth % running.len().max(1)).copied().unwrap_or(0)
     }
 
@@ -206,7 +257,7 @@ impl Simulation {
         let keys = self.wallets.all[from].keys.clone();
         let id = *self.chain.id();
         let sign = |sim: &Self, coin: Coin, to: Address, value: Amount| {
-            sim.wallets.all[from].spend(&id, coin, to, value)
+            sim.wallets.all[from].spend(&id, &[coin], to, value)
         };
         let mut transaction = sign(self, coin, address, value);
         match kind {
@@ -231,7 +282,7 @@ impl Simulation {
                 let child_coin = Coin { outpoint: parent, value };
                 let back = self.wallets.all[from].address();
                 let half = Amount::from_units(value.units() / 2);
-                let child = self.wallets.all[to].spend(&id, child_coin, back, half);
+                let child = self.wallets.all[to].spend(&id, &[child_coin], back, half);
                 let delay = Duration::from_millis(self.random_workload.below(200));
                 self.submit_later(nodes[1], child, delay);
             }
@@ -248,9 +299,9 @@ impl Simulation {
             return;
         };
         self.checks.learn(&Message::Transaction(transaction));
-        self.next_ticket += 1;
-        let ticket = self.next_ticket;
-        let at = self.now.after(delay);
-        self.schedule(at, Scheduled::Submit { node, ticket, transaction: verified });
+        self.schedule_submit(node, verified, delay);
     }
 }
+
+/// Submissions whose answers are kept.
+const ANSWERS_MAX: usize = 10_000;

@@ -27,10 +27,9 @@ impl Simulation {
                 if answer.is_err() {
                     self.metrics.payments_refused += 1;
                 }
-                while self.answers.len() >= ANSWERS_MAX {
-                    self.answers.pop_first();
+                if let Some(submitted) = self.answers.get_mut(&ticket) {
+                    submitted.answer = Some(answer.map(drop));
                 }
-                self.answers.insert(ticket, answer.map_err(|rejection| rejection.to_string()));
                 Ok(())
             }
             Action::Notify(event) => self.notify(index, &event),
@@ -126,6 +125,8 @@ impl Simulation {
             Event::Block(commit) => format!("block {} is decided", commit.height()),
             other => format!("{other:?}"),
         });
+        let clock = self.nodes[index].clock.now(self.now);
+        self.events.push(self.now, index, clock, event);
         if self.nodes[index].is_byzantine {
             return Ok(());
         }
@@ -278,6 +279,3 @@ fn describe(wire: &Wire) -> String {
 
 /// Blocks in one answer.
 const SERVED_AT_ONCE: usize = 20;
-
-/// Answers to submissions that are kept.
-const ANSWERS_MAX: usize = 10_000;

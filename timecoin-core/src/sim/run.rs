@@ -151,12 +151,23 @@ impl Simulation {
             if predicate(self) {
                 return Ok(true);
             }
-            let next = self.queue.first_key_value().map(|((at, _), _)| *at);
-            if next.is_none_or(|at| at > end) {
-                self.now = end;
+            if !self.step_by(end)? {
                 return Ok(false);
             }
-            self.step()?;
         }
+    }
+
+    /// Lets the next event happen where it comes by `end`; else lets time pass until then, and
+    /// says false.
+    ///
+    /// # Errors
+    /// [`Failure`] where an invariant is broken.
+    pub fn step_by(&mut self, end: SimTime) -> Result<bool, Failure> {
+        let next = self.queue.first_key_value().map(|((at, _), _)| *at);
+        if next.is_some_and(|at| at <= end) {
+            return self.step();
+        }
+        self.now = self.now.max(end);
+        Ok(false)
     }
 }

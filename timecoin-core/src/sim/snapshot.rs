@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::checks::{Checks, Failure};
 use super::clock::SimTime;
+use super::events::EventLog;
 use super::journal::Journal;
 use super::metrics::Metrics;
 use super::network::Network;
@@ -15,8 +16,7 @@ use super::run::Scheduled;
 use super::trace::Trace;
 use super::wire::Memo;
 use super::workload::Wallets;
-use super::{Archive, Simulation};
-use crate::types::hash::Txid;
+use super::{Archive, Simulation, Submitted};
 use crate::types::keys::PublicKey;
 
 /// The state of a simulation at one moment.
@@ -33,9 +33,10 @@ pub struct Snapshot {
     checks: Checks,
     trace: Trace,
     journal: Journal,
+    events: EventLog,
     wallets: Wallets,
     metrics: Metrics,
-    answers: BTreeMap<u64, Result<Txid, String>>,
+    answers: BTreeMap<u64, Submitted>,
     next_ticket: u64,
     failure: Option<Failure>,
     randoms: [Random; 3],
@@ -63,6 +64,7 @@ impl Simulation {
             checks: self.checks.clone(),
             trace: self.trace.clone(),
             journal: self.journal.clone(),
+            events: self.events.clone(),
             wallets: self.wallets.clone(),
             metrics: self.metrics.clone(),
             answers: self.answers.clone(),
@@ -92,6 +94,7 @@ impl Simulation {
         self.checks = snapshot.checks;
         self.trace = snapshot.trace;
         self.journal = snapshot.journal;
+        self.events = snapshot.events;
         self.wallets = snapshot.wallets;
         self.metrics = snapshot.metrics;
         self.answers = snapshot.answers;
@@ -121,6 +124,7 @@ impl Simulation {
             checks: snapshot.checks,
             trace: snapshot.trace,
             journal: snapshot.journal,
+            events: snapshot.events,
             wallets: snapshot.wallets,
             metrics: snapshot.metrics,
             answers: snapshot.answers,

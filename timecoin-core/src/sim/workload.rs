@@ -113,17 +113,29 @@ impl Wallet {
         self.coins.iter().map(|coin| coin.value).sum()
     }
 
-    /// Signs a payment of `coin`; what is left goes back, less the fee.
-    pub fn spend(&self, chain_id: &ChainId, coin: Coin, to: Address, value: Amount) -> Transaction {
+    /// Signs a payment of `coins`; what is left goes back, less the fee.
+    pub fn spend(
+        &self,
+        chain_id: &ChainId,
+        coins: &[Coin],
+        to: Address,
+        value: Amount,
+    ) -> Transaction {
         let mut outputs = vec![TxOutput { value, address: to }];
-        let left = coin.value.saturating_sub(value).saturating_sub(FEE);
+        let sum: Amount = coins.iter().map(|coin| coin.value).sum();
+        let left = sum.saturating_sub(value).saturating_sub(FEE);
         if left >= CHANGE_MIN {
             outputs.push(TxOutput { value: left, address: self.address() });
         }
-        let inputs = [(coin.outpoint, self.keys.public())];
+        let inputs: Vec<_> = coins.iter().map(|coin| (coin.outpoint, self.keys.public())).collect();
         let mut transaction = Transaction::transfer(&inputs, outputs);
         transaction.sign_all(chain_id, &self.keys);
         transaction
+    }
+
+    /// Why it can't pay so much.
+    pub(super) fn lacks(&self, name: &str, value: Amount) -> PayError {
+        PayError::NoCoin { from: name.to_owned(), value, available: self.balance() }
     }
 
     /// Takes the oldest coin that is worth `value` and a fee.
@@ -131,6 +143,25 @@ impl Wallet {
         let needed = value.saturating_add(FEE);
         let at = self.coins.iter().position(|coin| coin.value >= needed)?;
         Some(self.coins.remove(at))
+    }
+
+    /// Takes the oldest coin that is worth `value` and a fee, or as many of the oldest as are;
+    /// none where that is more than a payment spends.
+    pub(super) fn take_coins(&mut self, value: Amount) -> Option<Vec<Coin>> {
+        if let Some(coin) = self.take_coin(value) {
+            return Some(vec![coin]);
+        }
+        let needed = value.saturating_add(FEE);
+        let mut sum = Amount::ZERO;
+        let n_coins = self.coins.iter().take_while(|coin| {
+            let is_needed = sum < needed;
+            sum = sum.saturating_add(coin.value);
+            is_needed
+        });
+        let n_coins = n_coins.count();
+        let taken: Amount = self.coins.iter().take(n_coins).map(|coin| coin.value).sum();
+        let is_enough = taken >= needed && n_coins <= COINS_MAX;
+        is_enough.then(|| self.coins.drain(..n_coins).collect())
     }
 }
 
@@ -222,9 +253,14 @@ impl Wallets {
         value: Amount,
     ) -> Result<Transaction, PayError> {
         let wallet = self.named(from)?;
-        let coin = wallet.take_coin(value);
-        let coin = coin.ok_or_else(|| PayError::NoCoin { from: from.to_owned(), value })?;
-        Ok(wallet.spend(chain_id, coin, to, value))
+        let Some(coins) = wallet.take_coins(value) else {
+            if wallet.balance() < value.saturating_add(FEE) {
+                return Err(wallet.lacks(from, value));
+            }
+            let from = from.to_owned();
+            return Err(PayError::ManyCoins { from, value, coins_max: COINS_MAX });
+        };
+        Ok(wallet.spend(chain_id, &coins, to, value))
     }
 
     /// Several payments of the same coin, each of one unit more than the one before.
@@ -237,10 +273,10 @@ impl Wallets {
     ) -> Result<Vec<Transaction>, PayError> {
         let wallet = self.named(from)?;
         let coin = wallet.take_coin(value.saturating_add(Amount::from_units(n_payments as u64)));
-        let coin = coin.ok_or_else(|| PayError::NoCoin { from: from.to_owned(), value })?;
+        let coin = coin.ok_or_else(|| wallet.lacks(from, value))?;
         let pay = |number: usize| {
             let value = value.saturating_add(Amount::from_units(number as u64));
-            wallet.spend(chain_id, coin, wallet.address(), value)
+            wallet.spend(chain_id, &[coin], wallet.address(), value)
         };
         Ok((0..n_payments).map(pay).collect())
     }
@@ -269,6 +305,9 @@ impl Wallets {
 
 /// What each payment leaves for the masternodes.
 pub const FEE: Amount = Amount::from_units(10_000);
+
+/// Coins in one payment: 64 inputs are 8,500 bytes, which [`FEE`] pays for.
+pub(super) const COINS_MAX: usize = 64;
 
 /// Less than this is not worth an output.
 const CHANGE_MIN: Amount = Amount::from_units(100_000);

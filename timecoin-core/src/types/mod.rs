@@ -8,6 +8,7 @@ pub mod ballot;
 pub mod block;
 pub mod certificate;
 pub mod chain;
+pub mod duration;
 pub mod encode;
 pub mod evidence;
 pub mod hash;

@@ -54,6 +54,10 @@ class ErrorCode(IntEnum):
     """The wallet does not hold the key of that address."""
     ALREADY_STARTED = 1018
     """The node was started before."""
+    INVALID_DURATION = 1019
+    """A text that is no duration."""
+    NOT_REACHED = 1020
+    """A simulation's condition did not come true in the virtual time given; it may still."""
     NULL_ARGUMENT = 1040
     """A null pointer where C must pass a value."""
     INVALID_HANDLE = 1041
@@ -187,6 +191,8 @@ class ErrorCode(IntEnum):
     """No thread could be started."""
     NO_RANDOMNESS = 4004
     """The operating system has no randomness to give."""
+    INVARIANT_BROKEN = 4005
+    """A simulation found an invariant of the protocol broken."""
 
     @property
     def category(self) -> str:
