@@ -97,6 +97,27 @@
 /** Stopped writing after a failure: reads answer, writes refuse and say why. */
 #define TC_NODE_STATE_POISONED 4
 
+/** It runs. */
+#define TC_SIM_NODE_STATE_RUNNING 1
+
+/** It stands still; its messages wait. */
+#define TC_SIM_NODE_STATE_PAUSED 2
+
+/** It is stopped. */
+#define TC_SIM_NODE_STATE_DOWN 3
+
+/** It stopped by itself. */
+#define TC_SIM_NODE_STATE_HALTED 4
+
+/** Which invariant was found broken, as "I1 agreement". */
+#define TC_FAILURE_CHECK 1
+
+/** What was found. */
+#define TC_FAILURE_MESSAGE 2
+
+/** The command that repeats the run; empty where it is not known. */
+#define TC_FAILURE_REPLAY 3
+
 /** Known, and neither approved nor rejected; it may wait for an input. */
 #define TC_TRANSACTION_PENDING 1
 
@@ -242,6 +263,12 @@ typedef struct {
     /** In the order of the text form. */
     uint8_t bytes[32];
 } tc_chain_id_t;
+
+/** The hash of everything that happened in a simulation. */
+typedef struct {
+    /** In the order of the text form. */
+    uint8_t bytes[32];
+} tc_digest_t;
 
 /** An Ed25519 secret key. Wipe every copy with tc_secret_wipe. */
 typedef struct {
@@ -549,6 +576,134 @@ typedef struct {
     uint64_t id;
 } tc_draft_t;
 
+/** A setting by its name and its text. Both end with a NUL. */
+typedef struct {
+    /** Which. */
+    const char *name;
+    /** What it is set to. */
+    const char *text;
+} tc_setting_t;
+
+/** A network in virtual time. Owned: free with tc_sim_free. */
+typedef struct {
+    /** 0 for none. */
+    uint64_t id;
+} tc_sim_t;
+
+/** A snapshot of a network in virtual time. Owned: free with tc_sim_snapshot_free. */
+typedef struct {
+    /** 0 for none. */
+    uint64_t id;
+} tc_sim_snapshot_t;
+
+/** Of a number of durations, how long most took, in microseconds. */
+typedef struct {
+    /** How many there are. */
+    uint64_t n;
+    /** Half take no longer. */
+    uint64_t p50_us;
+    /** Nine of ten take no longer. */
+    uint64_t p90_us;
+    /** 99 of 100 take no longer. */
+    uint64_t p99_us;
+    /** The longest. */
+    uint64_t max_us;
+} tc_percentiles_t;
+
+/** What a network did since it began. */
+typedef struct {
+    /** Set it to sizeof(tc_network_metrics_t) before the call. */
+    size_t struct_size;
+    /** Time that passed, in microseconds. */
+    uint64_t elapsed_us;
+    /** Events that happened. */
+    uint64_t steps;
+    /** Nodes that there are. */
+    uint64_t nodes;
+    /** The lowest height of all honest nodes that run. */
+    uint64_t height_min;
+    /** The highest height that any node decided. */
+    uint64_t height_max;
+    /** Rounds that ended without a decision, at any honest node. */
+    uint64_t view_changes;
+    /** Payments that were made. */
+    uint64_t payments;
+    /** Payments that were refused. */
+    uint64_t payments_refused;
+    /** Restarts of nodes. */
+    uint64_t restarts;
+    /** Messages that were sent. */
+    uint64_t messages_sent;
+    /** Their bytes. */
+    uint64_t bytes_sent;
+    /** Messages that arrived. */
+    uint64_t messages_delivered;
+    /** Messages that nodes refused as wrong. */
+    uint64_t messages_refused;
+    /** Masternodes that evidence names. */
+    uint64_t offenders;
+    /** From submission to the first node at which a payment was final. */
+    tc_percentiles_t finality;
+    /** From one decision to the next. */
+    tc_percentiles_t block_gap;
+} tc_network_metrics_t;
+
+/** A node of a network in virtual time at a glance. */
+typedef struct {
+    /** Set it to sizeof(tc_sim_node_status_t) before the call. */
+    size_t struct_size;
+    /** Its number, from 0. */
+    uint64_t node;
+    /** The height of the last block that it decided and wrote. */
+    uint64_t height;
+    /** The epoch of the next block; 0 while it does not run. */
+    uint64_t epoch;
+    /** Its clock, in ms since 1970. */
+    uint64_t now_ms;
+    /** Transactions that it knows and that are neither confirmed nor refused. */
+    uint64_t mempool_transactions;
+    /** Its key, which names it. */
+    tc_public_key_t masternode_key;
+    /** The round that the next height is in; 0 while it does not run. */
+    uint32_t round;
+    /** How often it was started. */
+    uint32_t starts;
+    /** TC_SIM_NODE_STATE_. */
+    int32_t state;
+    /** 1 where it decides in this epoch, and may sign. */
+    uint8_t is_active_masternode;
+    /** 1 where it started without the votes that it may have cast. */
+    uint8_t is_observer;
+    /** 1 where it follows a strategy of its own, or ever did. */
+    uint8_t is_byzantine;
+    /** Always 0. */
+    uint8_t reserved;
+} tc_sim_node_status_t;
+
+/** Which node told something, and when. */
+typedef struct {
+    /** Set it to sizeof(tc_network_event_t) before the call. */
+    size_t struct_size;
+    /** Counts all that nodes told, from 1: a gap is what was not kept. */
+    uint64_t sequence;
+    /** When, in microseconds since the network began. */
+    uint64_t at_us;
+    /** Which node. */
+    uint64_t node;
+} tc_network_event_t;
+
+/** An invariant of the protocol that was found broken. */
+typedef struct {
+    /** Set it to sizeof(tc_sim_failure_t) before the call. */
+    size_t struct_size;
+    /** The seed of the run. */
+    uint64_t seed;
+    /** The number of the event after which it was found. */
+    uint64_t step;
+    /** How much virtual time had passed, in microseconds. */
+    uint64_t at_us;
+} tc_sim_failure_t;
+
 /** It did what was asked. */
 #define TC_OK 0
 
@@ -590,6 +745,10 @@ typedef struct {
 #define TC_ERROR_UNKNOWN_ADDRESS 1017
 /** The node was started before. */
 #define TC_ERROR_ALREADY_STARTED 1018
+/** A text that is no duration. */
+#define TC_ERROR_INVALID_DURATION 1019
+/** A simulation's condition did not come true in the virtual time given; it may still. */
+#define TC_ERROR_NOT_REACHED 1020
 /** A null pointer where C must pass a value. */
 #define TC_ERROR_NULL_ARGUMENT 1040
 /** A handle that was freed or never given out. */
@@ -727,6 +886,8 @@ typedef struct {
 #define TC_ERROR_NO_THREADS 4003
 /** The operating system has no randomness to give. */
 #define TC_ERROR_NO_RANDOMNESS 4004
+/** A simulation found an invariant of the protocol broken. */
+#define TC_ERROR_INVARIANT_BROKEN 4005
 
 #ifdef __cplusplus
 extern "C" {
@@ -965,6 +1126,26 @@ tc_status_t tc_public_key_to_text(const tc_public_key_t *public_key,
                                   char *text_out,
                                   size_t text_bytes,
                                   size_t *required_out);
+
+/**
+ * Reads a digest: 64 hexadecimal digits.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_MALFORMED.
+ */
+tc_status_t tc_digest_from_text(const char *text, tc_digest_t *digest_out);
+
+/**
+ * Writes a digest: 64 hexadecimal digits.
+ *
+ * text_out: room for text_bytes bytes, TC_HEX_TEXT_BYTES are enough. required_out: what it takes;
+ * may be null.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_BUFFER_TOO_SMALL.
+ */
+tc_status_t tc_digest_to_text(const tc_digest_t *digest,
+                              char *text_out,
+                              size_t text_bytes,
+                              size_t *required_out);
 
 /* ---- Keys ---- */
 
@@ -1842,6 +2023,428 @@ tc_status_t tc_draft_submit(tc_draft_t draft, tc_payment_t *payment_out);
  * Errors: TC_ERROR_INVALID_HANDLE, also for what was submitted or freed already.
  */
 tc_status_t tc_draft_free(tc_draft_t draft);
+
+/* ---- Networks in virtual time ---- */
+
+/**
+ * Builds a network of masternodes in virtual time: real engines, simulated clocks, disks and
+ * links, one seed, and the invariants of the protocol checked after every event. Nothing has
+ * happened yet. The same settings and calls give the same tc_sim_digest on every machine and in
+ * every language. Its nodes are numbers from 0: the masternodes in the order of their keys, then
+ * the observers.
+ *
+ * masternodes: 1 to 200.
+ * settings: n_settings of them. An empty text is none. Durations are as 20ms, 1.5s, 2min or 1h.
+ *
+ *   latency                  of each message: as 50ms, 20ms..80ms or log-normal(40ms, 0.5);
+ *                            default 20ms..80ms
+ *   loss_ppm, duplicate_ppm, reorder_ppm
+ *                            of a million messages; default 0
+ *   bandwidth                1 to 10^12 bytes a second of each link, or empty; default empty
+ *   observers                0 to 100 nodes beside the masternodes; default 0
+ *   late                     numbers of nodes that tc_sim_restart starts first, as 2,3
+ *   flush_latency            0s to 1min; default 0s
+ *   round_timeout            1ms to 1h; default 2s
+ *   wallets                  1 to 1000 that the genesis funds; default 4
+ *   coins_per_wallet         1 to 1000 of 10000 TIME; default 16
+ *   epoch_blocks             1 to 1000000; default 20
+ *   block_interval           1ms to 1h; default 1s
+ *   payments_per_kilosecond  0 to 1000000 that come by themselves; default 0
+ *   conflicting_permille, malformed_permille, dust_permille, chained_permille
+ *                            of a thousand of those; default 0
+ *   faults                   as 10s crash 2; 20s restart 2: see tc_sim_inject
+ *   verify_everywhere        true or false: whether each node checks each signature
+ *   journal_lines            0 to 1000000 that tc_sim_journal gives; default 0
+ *   events_max               0 to 1000000 that tc_sim_next_event gives; default 0
+ *   replay                   the command that repeats the run; default that of this process
+ *
+ * sim_out: owned, free with tc_sim_free.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_CONFIG, TC_ERROR_INVALID_ARGUMENT for a node
+ * that is not there, TC_ERROR_INVALID_GENESIS.
+ */
+tc_status_t tc_sim_new(uint64_t masternodes,
+                       uint64_t seed,
+                       const tc_setting_t *settings,
+                       size_t n_settings,
+                       tc_sim_t *sim_out);
+
+/**
+ * An independent copy that goes on from here. Snapshots of either are good for both.
+ *
+ * sim_out: owned, free with tc_sim_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_sim_fork(tc_sim_t sim, tc_sim_t *sim_out);
+
+/**
+ * Frees a simulation. Its snapshots stay.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, also for what was freed already.
+ */
+tc_status_t tc_sim_free(tc_sim_t sim);
+
+/**
+ * The address of a wallet that the genesis funds; a new name takes one that has none.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT where all
+ * have other names.
+ */
+tc_status_t tc_sim_wallet_address(tc_sim_t sim, const char *name, tc_address_t *address_out);
+
+/**
+ * What a wallet can spend, in units.
+ *
+ * Errors: as tc_sim_wallet_address.
+ */
+tc_status_t tc_sim_wallet_balance(tc_sim_t sim, const char *name, uint64_t *units_out);
+
+/**
+ * Pays from a wallet, at the first honest node that runs. The node gets the payment, and answers,
+ * once virtual time passes.
+ *
+ * name: of the wallet. units: in units. payment_out: its struct_size is set by the caller; may be
+ * null.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT,
+ * TC_ERROR_INSUFFICIENT_FUNDS, TC_ERROR_TOO_MANY_COINS, TC_ERROR_TRANSACTION_DUST.
+ */
+tc_status_t tc_sim_pay(tc_sim_t sim,
+                       const char *name,
+                       const tc_address_t *address,
+                       uint64_t units,
+                       tc_payment_t *payment_out);
+
+/**
+ * Pays from a wallet, at a node.
+ *
+ * Errors: as tc_sim_pay; TC_ERROR_INVALID_ARGUMENT also for a node that is not there.
+ */
+tc_status_t tc_sim_pay_at(tc_sim_t sim,
+                          uint64_t node,
+                          const char *name,
+                          const tc_address_t *address,
+                          uint64_t units,
+                          tc_payment_t *payment_out);
+
+/**
+ * Lets so much virtual time pass, in ms.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_INVARIANT_BROKEN where an invariant of the protocol is
+ * found broken, and from then on: see tc_sim_failure.
+ */
+tc_status_t tc_sim_advance(tc_sim_t sim,
+                           uint64_t duration_ms);
+
+/**
+ * Lets the next event happen.
+ *
+ * happened_out: 0 where there is none, else 1; may be null.
+ *
+ * Errors: as tc_sim_advance.
+ */
+tc_status_t tc_sim_step(tc_sim_t sim, uint8_t *happened_out);
+
+/**
+ * Lets virtual time pass until a transaction is final or confirmed at every honest node that
+ * runs, but no longer than within_ms.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_NOT_REACHED where it is not in
+ * that time; what the node answered where it refused the payment; TC_ERROR_INVARIANT_BROKEN.
+ */
+tc_status_t tc_sim_run_until_finalized(tc_sim_t sim,
+                                       const tc_txid_t *txid,
+                                       uint64_t within_ms);
+
+/**
+ * Lets virtual time pass until a transaction is in a block that every honest node that runs has,
+ * but no longer than within_ms.
+ *
+ * Errors: as tc_sim_run_until_finalized.
+ */
+tc_status_t tc_sim_run_until_confirmed(tc_sim_t sim,
+                                       const tc_txid_t *txid,
+                                       uint64_t within_ms);
+
+/**
+ * Lets virtual time pass until every honest node that runs has the block of a height, but no
+ * longer than within_ms.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NOT_REACHED, TC_ERROR_INVARIANT_BROKEN.
+ */
+tc_status_t tc_sim_run_until_height(tc_sim_t sim, uint64_t height, uint64_t within_ms);
+
+/**
+ * Lets a node stop at once. What was not flushed to its disk is lost.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_INVALID_ARGUMENT for a node that is not there;
+ * TC_ERROR_INVARIANT_BROKEN.
+ */
+tc_status_t tc_sim_crash(tc_sim_t sim, uint64_t node);
+
+/**
+ * Starts a node from what its disk holds.
+ *
+ * Errors: as tc_sim_crash.
+ */
+tc_status_t tc_sim_restart(tc_sim_t sim, uint64_t node);
+
+/**
+ * Lets a node stand still; what is sent to it waits.
+ *
+ * Errors: as tc_sim_crash.
+ */
+tc_status_t tc_sim_pause(tc_sim_t sim, uint64_t node);
+
+/**
+ * Lets a node go on that was paused.
+ *
+ * Errors: as tc_sim_crash.
+ */
+tc_status_t tc_sim_resume(tc_sim_t sim, uint64_t node);
+
+/**
+ * Cuts the network between groups of nodes.
+ *
+ * groups: for each of the first n_nodes nodes any number that stands for its group; every other
+ * node is alone.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT where n_nodes
+ * is more than there are; TC_ERROR_INVARIANT_BROKEN.
+ */
+tc_status_t tc_sim_partition(tc_sim_t sim,
+                             const uint32_t *groups,
+                             size_t n_nodes);
+
+/**
+ * Opens all links that are cut.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_INVARIANT_BROKEN.
+ */
+tc_status_t tc_sim_heal(tc_sim_t sim);
+
+/**
+ * Makes a node Byzantine: it follows a strategy, with any that it follows already.
+ *
+ * strategy: one of tc_strategy_name. "twins" adds a node with the same keys.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT for a node or
+ * a strategy that is not there; TC_ERROR_INVARIANT_BROKEN.
+ */
+tc_status_t tc_sim_set_byzantine(tc_sim_t sim,
+                                 uint64_t node,
+                                 const char *strategy);
+
+/**
+ * The name of a Byzantine strategy by its position from 0, as "equivocate-votes"; null after the
+ * last. Borrowed from the library, valid forever.
+ */
+const char *tc_strategy_name(size_t position);
+
+/**
+ * Changes how all links behave that have no behaviour of their own.
+ *
+ * settings: n_settings of them: latency, loss_ppm, duplicate_ppm, reorder_ppm and bandwidth as for
+ * tc_sim_new; those not named stay as they are.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_CONFIG,
+ * TC_ERROR_INVARIANT_BROKEN.
+ */
+tc_status_t tc_sim_set_links(tc_sim_t sim,
+                             const tc_setting_t *settings,
+                             size_t n_settings);
+
+/**
+ * Gives one direction of one link a behaviour of its own.
+ *
+ * settings: as for tc_sim_set_links.
+ *
+ * Errors: as tc_sim_set_links; TC_ERROR_INVALID_ARGUMENT for a node that is not there.
+ */
+tc_status_t tc_sim_set_link(tc_sim_t sim,
+                            uint64_t from,
+                            uint64_t to,
+                            const tc_setting_t *settings,
+                            size_t n_settings);
+
+/**
+ * Lets anything go wrong, or puts it right, by its text:
+ *
+ *   crash NODE                      restart NODE
+ *   pause NODE                      resume NODE
+ *   crash-at-flush NODE NTH before|during|after
+ *   partition NODE,NODE,... NODE,NODE,... ...
+ *   block FROM TO                   heal
+ *   link SETTING=VALUE ...          slow NODE DURATION
+ *   clock-jump NODE DURATION        clock-drift NODE PPM (both may be negative)
+ *   disk-full NODE                  disk-room NODE
+ *   slow-flush NODE DURATION        flip-bits NODE
+ *   wipe-disk NODE                  forget NODE
+ *   byzantine NODE STRATEGY         produce-block
+ *
+ * after_ms: in ms of virtual time from now; 0 for now.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT for another
+ * text or a node that is not there; TC_ERROR_INVARIANT_BROKEN.
+ */
+tc_status_t tc_sim_inject(tc_sim_t sim,
+                          const char *fault,
+                          uint64_t after_ms);
+
+/* ---- Going back to a snapshot ---- */
+
+/**
+ * Takes a snapshot of everything: clocks, disks, mempools, messages under way, generators.
+ *
+ * snapshot_out: owned, free with tc_sim_snapshot_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_sim_snapshot(tc_sim_t sim, tc_sim_snapshot_t *snapshot_out);
+
+/**
+ * Goes back to a snapshot of this simulation, or of one that it was forked from or into. The
+ * snapshot can be used again.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_INVALID_ARGUMENT for a snapshot of another simulation.
+ */
+tc_status_t tc_sim_revert(tc_sim_t sim,
+                          tc_sim_snapshot_t snapshot);
+
+/**
+ * The digest of the simulation when a snapshot was taken.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_sim_snapshot_digest(tc_sim_snapshot_t snapshot, tc_digest_t *digest_out);
+
+/**
+ * Frees a snapshot.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, also for what was freed already.
+ */
+tc_status_t tc_sim_snapshot_free(tc_sim_snapshot_t snapshot);
+
+/* ---- Reading a network in virtual time ---- */
+
+/**
+ * The hash of everything that happened: the same for the same settings and calls.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_sim_digest(tc_sim_t sim, tc_digest_t *digest_out);
+
+/**
+ * What the network did since it began. It answers also while another thread lets time pass.
+ *
+ * metrics_out: its struct_size is set by the caller.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT.
+ */
+tc_status_t tc_sim_metrics(tc_sim_t sim, tc_network_metrics_t *metrics_out);
+
+/**
+ * The node that proposes the next block in round 0.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_sim_proposer(tc_sim_t sim, uint64_t *node_out);
+
+/**
+ * A node at a glance.
+ *
+ * status_out: its struct_size is set by the caller.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT, also for a
+ * node that is not there.
+ */
+tc_status_t tc_sim_node_status(tc_sim_t sim,
+                               uint64_t node,
+                               tc_sim_node_status_t *status_out);
+
+/**
+ * How far a transaction is at a node.
+ *
+ * status_out: its struct_size is set by the caller.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT, also for a
+ * node that is not there; TC_ERROR_NOT_FOUND where the node does not know it.
+ */
+tc_status_t tc_sim_transaction_status(tc_sim_t sim,
+                                      uint64_t node,
+                                      const tc_txid_t *txid,
+                                      tc_transaction_status_t *status_out);
+
+/**
+ * How much virtual time passed from the submission of a transaction to the first node at which it
+ * was final, in microseconds.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_NOT_FOUND where it is not final
+ * yet, or was not submitted here.
+ */
+tc_status_t tc_sim_finality_latency(tc_sim_t sim,
+                                    const tc_txid_t *txid,
+                                    uint64_t *latency_us_out);
+
+/**
+ * A decided block by its height, from 1.
+ *
+ * block_out: owned, free with tc_block_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_NOT_FOUND.
+ */
+tc_status_t tc_sim_block_at(tc_sim_t sim, uint64_t height, tc_block_t *block_out);
+
+/**
+ * The first thing that a node told after the event of a sequence number, as far as it is kept:
+ * the last events_max of them are, and the setting is 0 unless it is set.
+ *
+ * after: 0 for the first; then the sequence of the one before.
+ * told_out: which node and when; its struct_size is set by the caller.
+ * event_out: owned, free with tc_event_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT;
+ * TC_ERROR_NOT_FOUND where there is none.
+ */
+tc_status_t tc_sim_next_event(tc_sim_t sim,
+                              uint64_t after,
+                              tc_network_event_t *told_out,
+                              tc_event_t *event_out);
+
+/**
+ * The last journal_lines lines of what happened, in words.
+ *
+ * text_out: a text; owned, free with tc_bytes_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_sim_journal(tc_sim_t sim, tc_bytes_t *text_out);
+
+/**
+ * The invariant that was found broken.
+ *
+ * failure_out: its struct_size is set by the caller.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT;
+ * TC_ERROR_NOT_FOUND where all hold.
+ */
+tc_status_t tc_sim_failure(tc_sim_t sim, tc_sim_failure_t *failure_out);
+
+/**
+ * The invariant that was found broken, in words.
+ *
+ * what: TC_FAILURE_. text_out: room for text_bytes bytes. required_out: what it takes; may be
+ * null.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT,
+ * TC_ERROR_BUFFER_TOO_SMALL; TC_ERROR_NOT_FOUND where all hold.
+ */
+tc_status_t tc_sim_failure_text(tc_sim_t sim,
+                                int32_t what,
+                                char *text_out,
+                                size_t text_bytes,
+                                size_t *required_out);
 
 #ifdef __cplusplus
 }  // extern "C"

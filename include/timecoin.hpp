@@ -165,6 +165,7 @@ using Txid = detail::Hash<tc_txid_t, tc_txid_from_text, tc_txid_to_text>;
 using BlockHash = detail::Hash<tc_block_hash_t, tc_block_hash_from_text, tc_block_hash_to_text>;
 using ChainId = detail::Hash<tc_chain_id_t, tc_chain_id_from_text, tc_chain_id_to_text>;
 using PublicKey = detail::Hash<tc_public_key_t, tc_public_key_from_text, tc_public_key_to_text>;
+using Digest = detail::Hash<tc_digest_t, tc_digest_from_text, tc_digest_to_text>;
 
 /** An amount of money. */
 class Amount {
@@ -722,6 +723,299 @@ class Wallet {
     static void release(void *user) { delete static_cast<Sign *>(user); }
 
     detail::Handle<tc_wallet_t, tc_wallet_free> handle_;
+};
+
+/** A setting of a network by its name and its text, as {"latency", "20ms..80ms"}. */
+using Setting = std::pair<std::string, std::string>;
+using Settings = std::vector<Setting>;
+
+/** An invariant of the protocol that a simulation found broken. */
+class InvariantError : public Error {
+  public:
+    InvariantError(const Error &error, const tc_sim_failure_t &failure, std::string check,
+                   std::string message, std::string replay)
+        : Error(error), failure_(failure), check_(std::move(check)),
+          message_(std::move(message)), replay_(std::move(replay)) {}
+
+    /** Which invariant, as "I1 agreement". */
+    const std::string &check() const noexcept { return check_; }
+    /** What was found. */
+    const std::string &message() const noexcept { return message_; }
+    /** The command that repeats the run; empty where it is not known. */
+    const std::string &replay() const noexcept { return replay_; }
+    std::uint64_t seed() const noexcept { return failure_.seed; }
+    /** The number of the event after which it was found. */
+    std::uint64_t step() const noexcept { return failure_.step; }
+    /** How much virtual time had passed. */
+    std::chrono::microseconds at() const {
+        return std::chrono::microseconds(static_cast<std::int64_t>(failure_.at_us));
+    }
+
+  private:
+    tc_sim_failure_t failure_;
+    std::string check_, message_, replay_;
+};
+
+/** The names of all Byzantine strategies. */
+inline std::vector<std::string> strategies() {
+    std::vector<std::string> names;
+    while (const char *name = tc_strategy_name(names.size())) {
+        names.emplace_back(name);
+    }
+    return names;
+}
+
+namespace detail {
+
+/** Settings as C takes them, valid as long as what they were made from. */
+inline std::vector<tc_setting_t> plain(const Settings &settings) {
+    std::vector<tc_setting_t> plain;
+    plain.reserve(settings.size());
+    for (const Setting &setting : settings) {
+        plain.push_back({setting.first.c_str(), setting.second.c_str()});
+    }
+    return plain;
+}
+
+} // namespace detail
+
+/** The state of a simulation at one moment, to go back to as often as one likes. */
+class SimSnapshot {
+  public:
+    explicit SimSnapshot(tc_sim_snapshot_t handle) : handle_(handle) {}
+
+    tc_sim_snapshot_t handle() const { return handle_.get(); }
+    /** The digest of the simulation when it was taken. */
+    Digest digest() const {
+        Digest digest;
+        detail::check(tc_sim_snapshot_digest(handle(), &digest.value));
+        return digest;
+    }
+
+  private:
+    detail::Handle<tc_sim_snapshot_t, tc_sim_snapshot_free> handle_;
+};
+
+/** Something that a node of a network told. */
+struct NetworkEvent {
+    /** Counts all that nodes told, from 1: a gap is what was not kept. */
+    std::uint64_t sequence;
+    /** When, since the network began. */
+    std::chrono::microseconds at;
+    /** Which node. */
+    std::uint64_t node;
+    Event event;
+};
+
+/** A whole network of masternodes in virtual time: real engines, simulated clocks, disks and
+ * links, one seed, and the invariants of the protocol checked after every event. Where one is
+ * broken, calls throw an InvariantError from then on. Nodes are numbers from 0. */
+class Simulation {
+  public:
+    /** The settings are listed at tc_sim_new. */
+    explicit Simulation(std::uint64_t masternodes, std::uint64_t seed = 0,
+                        const Settings &settings = {}) {
+        tc_sim_t handle;
+        const auto plain = detail::plain(settings);
+        detail::check(tc_abi_check(TC_ABI_VERSION));
+        detail::check(tc_sim_new(masternodes, seed, plain.data(), plain.size(), &handle));
+        handle_ = Owner(handle);
+    }
+
+    tc_sim_t handle() const { return handle_.get(); }
+
+    /** The address of a wallet that the genesis funds; a new name takes one that has none. */
+    Address wallet(const std::string &name) {
+        Address address;
+        detail::check(tc_sim_wallet_address(handle(), name.c_str(), &address.value));
+        return address;
+    }
+    /** What a wallet can spend. */
+    Amount balance(const std::string &name) {
+        std::uint64_t units = 0;
+        detail::check(tc_sim_wallet_balance(handle(), name.c_str(), &units));
+        return Amount(units);
+    }
+    /** Pays at the first honest node that runs. It answers once virtual time passes. */
+    Payment pay(const std::string &from, const Address &to, Amount amount) {
+        auto payment = detail::report<tc_payment_t>();
+        check(tc_sim_pay(handle(), from.c_str(), &to.value, amount.units(), &payment));
+        return {payment.txid, Amount(payment.fee)};
+    }
+    /** Pays at a node. */
+    Payment pay_at(std::uint64_t node, const std::string &from, const Address &to, Amount amount) {
+        auto payment = detail::report<tc_payment_t>();
+        const std::uint64_t units = amount.units();
+        check(tc_sim_pay_at(handle(), node, from.c_str(), &to.value, units, &payment));
+        return {payment.txid, Amount(payment.fee)};
+    }
+
+    /** Lets so much virtual time pass. */
+    void advance(Milliseconds duration) {
+        check(tc_sim_advance(handle(), detail::timeout(duration)));
+    }
+    /** Lets the next event happen; false where there is none. */
+    bool step() {
+        std::uint8_t happened = 0;
+        check(tc_sim_step(handle(), &happened));
+        return happened != 0;
+    }
+    /** Throws TC_ERROR_NOT_REACHED where it is not final everywhere in that virtual time. */
+    void run_until_finalized(const Txid &txid, Milliseconds within) {
+        check(tc_sim_run_until_finalized(handle(), &txid.value, detail::timeout(within)));
+    }
+    void run_until_confirmed(const Txid &txid, Milliseconds within) {
+        check(tc_sim_run_until_confirmed(handle(), &txid.value, detail::timeout(within)));
+    }
+    void run_until_height(std::uint64_t height, Milliseconds within) {
+        check(tc_sim_run_until_height(handle(), height, detail::timeout(within)));
+    }
+
+    void crash(std::uint64_t node) { check(tc_sim_crash(handle(), node)); }
+    void restart(std::uint64_t node) { check(tc_sim_restart(handle(), node)); }
+    void pause(std::uint64_t node) { check(tc_sim_pause(handle(), node)); }
+    void resume(std::uint64_t node) { check(tc_sim_resume(handle(), node)); }
+    /** For each of the first nodes any number that stands for its group. */
+    void partition(const std::vector<std::uint32_t> &groups) {
+        check(tc_sim_partition(handle(), groups.data(), groups.size()));
+    }
+    void heal() { check(tc_sim_heal(handle())); }
+    void set_byzantine(std::uint64_t node, const std::string &strategy) {
+        check(tc_sim_set_byzantine(handle(), node, strategy.c_str()));
+    }
+    /** Changes all links that have no behaviour of their own. */
+    void set_links(const Settings &settings) {
+        const auto plain = detail::plain(settings);
+        check(tc_sim_set_links(handle(), plain.data(), plain.size()));
+    }
+    /** Changes one direction of one link. */
+    void set_link(std::uint64_t from, std::uint64_t to, const Settings &settings) {
+        const auto plain = detail::plain(settings);
+        check(tc_sim_set_link(handle(), from, to, plain.data(), plain.size()));
+    }
+    /** Lets anything go wrong, or puts it right, by its text: see tc_sim_inject. */
+    void inject(const std::string &fault, Milliseconds after = Milliseconds(0)) {
+        check(tc_sim_inject(handle(), fault.c_str(), detail::timeout(after)));
+    }
+
+    SimSnapshot snapshot() const {
+        tc_sim_snapshot_t snapshot;
+        detail::check(tc_sim_snapshot(handle(), &snapshot));
+        return SimSnapshot(snapshot);
+    }
+    void revert(const SimSnapshot &snapshot) {
+        check(tc_sim_revert(handle(), snapshot.handle()));
+    }
+    /** An independent copy that goes on from here. */
+    Simulation fork() const {
+        tc_sim_t copy;
+        detail::check(tc_sim_fork(handle(), &copy));
+        return Simulation(Owner(copy));
+    }
+    /** The same for the same settings and calls. */
+    Digest digest() const {
+        Digest digest;
+        detail::check(tc_sim_digest(handle(), &digest.value));
+        return digest;
+    }
+
+    tc_network_metrics_t metrics() const {
+        auto metrics = detail::report<tc_network_metrics_t>();
+        detail::check(tc_sim_metrics(handle(), &metrics));
+        return metrics;
+    }
+    /** The node that proposes the next block in round 0. */
+    std::uint64_t proposer() const {
+        std::uint64_t node = 0;
+        detail::check(tc_sim_proposer(handle(), &node));
+        return node;
+    }
+    tc_sim_node_status_t node_status(std::uint64_t node) const {
+        auto status = detail::report<tc_sim_node_status_t>();
+        detail::check(tc_sim_node_status(handle(), node, &status));
+        return status;
+    }
+    /** Nothing where the node does not know it. */
+    std::optional<tc_transaction_status_t> transaction_status(std::uint64_t node,
+                                                              const Txid &txid) const {
+        auto found = detail::report<tc_transaction_status_t>();
+        const auto status = tc_sim_transaction_status(handle(), node, &txid.value, &found);
+        return is_found(status) ? std::optional(found) : std::nullopt;
+    }
+    /** From submission to the first node at which it was final; nothing where it is not yet. */
+    std::optional<std::chrono::microseconds> finality_latency(const Txid &txid) const {
+        std::uint64_t us = 0;
+        if (!is_found(tc_sim_finality_latency(handle(), &txid.value, &us))) {
+            return std::nullopt;
+        }
+        return std::chrono::microseconds(static_cast<std::int64_t>(us));
+    }
+    std::optional<Block> block(std::uint64_t height) const {
+        tc_block_t block;
+        const auto status = tc_sim_block_at(handle(), height, &block);
+        return is_found(status) ? std::optional<Block>(Block(block)) : std::nullopt;
+    }
+    /** What a node told first after the event of a sequence number; needs "events_max". */
+    std::optional<NetworkEvent> next_event(std::uint64_t after = 0) const {
+        auto told = detail::report<tc_network_event_t>();
+        tc_event_t event;
+        if (!is_found(tc_sim_next_event(handle(), after, &told, &event))) {
+            return std::nullopt;
+        }
+        const auto at = std::chrono::microseconds(static_cast<std::int64_t>(told.at_us));
+        return NetworkEvent{told.sequence, at, told.node, Event(event)};
+    }
+    /** What happened, in words; needs "journal_lines". */
+    std::string journal() const {
+        tc_bytes_t text;
+        detail::check(tc_sim_journal(handle(), &text));
+        return detail::take_text(text);
+    }
+
+  private:
+    using Owner = detail::Handle<tc_sim_t, tc_sim_free>;
+    explicit Simulation(Owner handle) : handle_(std::move(handle)) {}
+
+    static bool is_found(tc_status_t status) {
+        if (status != TC_ERROR_NOT_FOUND) {
+            detail::check(status);
+        }
+        return status == TC_OK;
+    }
+    std::string failure_text(std::int32_t what) const {
+        return detail::text_of([&](char *buffer, std::size_t bytes, std::size_t *required) {
+            return tc_sim_failure_text(handle(), what, buffer, bytes, required);
+        });
+    }
+    void check(tc_status_t status) const {
+        if (status != TC_ERROR_INVARIANT_BROKEN) {
+            return detail::check(status);
+        }
+        try {
+            detail::check(status);
+        } catch (const Error &error) {
+            auto failure = detail::report<tc_sim_failure_t>();
+            detail::check(tc_sim_failure(handle(), &failure));
+            throw InvariantError(error, failure, failure_text(TC_FAILURE_CHECK),
+                                 failure_text(TC_FAILURE_MESSAGE),
+                                 failure_text(TC_FAILURE_REPLAY));
+        }
+    }
+    Owner handle_;
+};
+
+/** A partition of a simulation, healed when it goes. */
+class Partition {
+  public:
+    Partition(Simulation &sim, const std::vector<std::uint32_t> &groups) : sim_(sim) {
+        sim_.partition(groups);
+    }
+    Partition(const Partition &) = delete;
+    Partition &operator=(const Partition &) = delete;
+    ~Partition() { tc_sim_heal(sim_.handle()); }
+
+  private:
+    Simulation &sim_;
 };
 
 } // namespace timecoin

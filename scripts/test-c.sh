@@ -10,7 +10,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 cargo build --quiet -p timecoin-ffi
-cargo build --quiet -p timecoin-core --example pay
+cargo build --quiet -p timecoin-core --example pay --example network
 mkdir -p "$work/lib" "$work/include"
 cp "$target/debug/libtimecoin.so" "$work/lib/libtimecoin.so.0"
 ln -s libtimecoin.so.0 "$work/lib/libtimecoin.so"
@@ -22,14 +22,20 @@ c() { "${CC:-cc}" -std=c11 "${warnings[@]}" "$1" -o "$2" "${link[@]}"; }
 cpp() { "${CXX:-c++}" -std=c++17 "${warnings[@]}" "$1" -o "$2" "${link[@]}"; }
 c examples/c/pay.c "$work/pay-c"
 cpp examples/cpp/pay.cpp "$work/pay-cpp"
+c examples/c/network.c "$work/network-c"
+cpp examples/cpp/network.cpp "$work/network-cpp"
 c timecoin-ffi/tests/c/misuse.c "$work/misuse"
+c timecoin-ffi/tests/c/misuse_sim.c "$work/misuse-sim"
 cpp timecoin-ffi/tests/c/smoke.cpp "$work/smoke"
 cp "$target/debug/examples/pay" "$work/pay-rust"
+cp "$target/debug/examples/network" "$work/network-rust"
 
-# The same story in every language.
+# The same stories in every language.
 for language in rust c cpp; do
     "$work/pay-$language" "$work/data-$language" >"$work/$language.txt"
     diff -u examples/expected.txt "$work/$language.txt"
+    "$work/network-$language" >"$work/$language.txt"
+    diff -u examples/expected-network.txt "$work/$language.txt"
     echo "examples/$language: as expected"
 done
 
@@ -40,7 +46,8 @@ fi
 valgrind=(valgrind -q --fair-sched=yes --suppressions=timecoin-ffi/tests/c/valgrind.supp
     --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
     --error-exitcode=9)
-for program in "pay-c $work/valgrind-c" "pay-cpp $work/valgrind-cpp" misuse smoke; do
+for program in "pay-c $work/valgrind-c" "pay-cpp $work/valgrind-cpp" network-c network-cpp \
+    misuse misuse-sim smoke; do
     # shellcheck disable=SC2086 # a program and its argument
     "${valgrind[@]}" "$work"/$program >"$work/out.txt" || { cat "$work/out.txt"; exit 1; }
     echo "valgrind ${program%% *}: clean"

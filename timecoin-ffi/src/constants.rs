@@ -68,6 +68,22 @@ pub const TC_NODE_STATE_CLOSED: i32 = 3;
 /// Stopped writing after a failure: reads answer, writes refuse and say why.
 pub const TC_NODE_STATE_POISONED: i32 = 4;
 
+/// It runs.
+pub const TC_SIM_NODE_STATE_RUNNING: i32 = 1;
+/// It stands still; its messages wait.
+pub const TC_SIM_NODE_STATE_PAUSED: i32 = 2;
+/// It is stopped.
+pub const TC_SIM_NODE_STATE_DOWN: i32 = 3;
+/// It stopped by itself.
+pub const TC_SIM_NODE_STATE_HALTED: i32 = 4;
+
+/// Which invariant was found broken, as "I1 agreement".
+pub const TC_FAILURE_CHECK: i32 = 1;
+/// What was found.
+pub const TC_FAILURE_MESSAGE: i32 = 2;
+/// The command that repeats the run; empty where it is not known.
+pub const TC_FAILURE_REPLAY: i32 = 3;
+
 /// Known, and neither approved nor rejected; it may wait for an input.
 pub const TC_TRANSACTION_PENDING: i32 = 1;
 /// This masternode has recorded its Approve.

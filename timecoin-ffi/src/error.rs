@@ -7,6 +7,7 @@ use std::ffi::{CString, c_char};
 use std::sync::OnceLock;
 
 use timecoin_core::ErrorCode;
+use timecoin_core::sim::strategy::STRATEGIES;
 
 use crate::constants::{TC_ABI_VERSION, TC_OK, tc_status_t};
 use crate::failure::{Failure, last_text};
@@ -98,12 +99,13 @@ pub extern "C" fn tc_node_state_name(state: i32) -> *const c_char {
 }
 
 /// A name of core with a NUL behind it.
-fn forever(name: &'static str) -> *const c_char {
+pub(crate) fn forever(name: &'static str) -> *const c_char {
     static NAMES: OnceLock<BTreeMap<&'static str, CString>> = OnceLock::new();
     let names = NAMES.get_or_init(|| {
         let codes = ErrorCode::ALL.iter().map(|code| code.name());
         let names = codes.chain((0..=255).filter_map(transaction_status_name));
         let names = names.chain((0..=255).filter_map(state_name));
+        let names = names.chain(STRATEGIES.iter().copied());
         names.filter_map(|name| Some((name, CString::new(name).ok()?))).collect()
     });
     names.get(name).map_or(c"unknown".as_ptr(), |name| name.as_ptr())

@@ -25,6 +25,8 @@ pub mod proof;
 pub mod query;
 pub mod reports;
 pub mod secret;
+pub mod sim;
+pub mod sim_read;
 pub mod text;
 pub mod transaction;
 pub mod types;

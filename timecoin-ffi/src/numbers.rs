@@ -57,6 +57,16 @@ pub(crate) fn state_number(state: NodeState) -> i32 {
     }
 }
 
+pub(crate) fn sim_node_state_number(state: &timecoin_core::sim::NodeState) -> i32 {
+    use timecoin_core::sim::NodeState;
+    match state {
+        NodeState::Running => TC_SIM_NODE_STATE_RUNNING,
+        NodeState::Paused => TC_SIM_NODE_STATE_PAUSED,
+        NodeState::Down => TC_SIM_NODE_STATE_DOWN,
+        NodeState::Halted(_) => TC_SIM_NODE_STATE_HALTED,
+    }
+}
+
 pub(crate) fn outpoint_number(state: OutpointState) -> i32 {
     match state {
         OutpointState::Unspent => TC_OUTPOINT_UNSPENT,

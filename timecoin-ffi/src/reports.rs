@@ -246,6 +246,124 @@ pub struct tc_event_info_t {
     pub rejection: tc_rejection_t,
 }
 
+/// A node of a network in virtual time at a glance.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_sim_node_status_t {
+    /// Set it to sizeof(tc_sim_node_status_t) before the call.
+    pub struct_size: usize,
+    /// Its number, from 0.
+    pub node: u64,
+    /// The height of the last block that it decided and wrote.
+    pub height: u64,
+    /// The epoch of the next block; 0 while it does not run.
+    pub epoch: u64,
+    /// Its clock, in ms since 1970.
+    pub now_ms: u64,
+    /// Transactions that it knows and that are neither confirmed nor refused.
+    pub mempool_transactions: u64,
+    /// Its key, which names it.
+    pub masternode_key: tc_public_key_t,
+    /// The round that the next height is in; 0 while it does not run.
+    pub round: u32,
+    /// How often it was started.
+    pub starts: u32,
+    /// TC_SIM_NODE_STATE_.
+    pub state: i32,
+    /// 1 where it decides in this epoch, and may sign.
+    pub is_active_masternode: u8,
+    /// 1 where it started without the votes that it may have cast.
+    pub is_observer: u8,
+    /// 1 where it follows a strategy of its own, or ever did.
+    pub is_byzantine: u8,
+    /// Always 0.
+    pub reserved: u8,
+}
+
+/// Of a number of durations, how long most took, in microseconds.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_percentiles_t {
+    /// How many there are.
+    pub n: u64,
+    /// Half take no longer.
+    pub p50_us: u64,
+    /// Nine of ten take no longer.
+    pub p90_us: u64,
+    /// 99 of 100 take no longer.
+    pub p99_us: u64,
+    /// The longest.
+    pub max_us: u64,
+}
+
+/// What a network did since it began.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_network_metrics_t {
+    /// Set it to sizeof(tc_network_metrics_t) before the call.
+    pub struct_size: usize,
+    /// Time that passed, in microseconds.
+    pub elapsed_us: u64,
+    /// Events that happened.
+    pub steps: u64,
+    /// Nodes that there are.
+    pub nodes: u64,
+    /// The lowest height of all honest nodes that run.
+    pub height_min: u64,
+    /// The highest height that any node decided.
+    pub height_max: u64,
+    /// Rounds that ended without a decision, at any honest node.
+    pub view_changes: u64,
+    /// Payments that were made.
+    pub payments: u64,
+    /// Payments that were refused.
+    pub payments_refused: u64,
+    /// Restarts of nodes.
+    pub restarts: u64,
+    /// Messages that were sent.
+    pub messages_sent: u64,
+    /// Their bytes.
+    pub bytes_sent: u64,
+    /// Messages that arrived.
+    pub messages_delivered: u64,
+    /// Messages that nodes refused as wrong.
+    pub messages_refused: u64,
+    /// Masternodes that evidence names.
+    pub offenders: u64,
+    /// From submission to the first node at which a payment was final.
+    pub finality: tc_percentiles_t,
+    /// From one decision to the next.
+    pub block_gap: tc_percentiles_t,
+}
+
+/// Which node told something, and when.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_network_event_t {
+    /// Set it to sizeof(tc_network_event_t) before the call.
+    pub struct_size: usize,
+    /// Counts all that nodes told, from 1: a gap is what was not kept.
+    pub sequence: u64,
+    /// When, in microseconds since the network began.
+    pub at_us: u64,
+    /// Which node.
+    pub node: u64,
+}
+
+/// An invariant of the protocol that was found broken.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_sim_failure_t {
+    /// Set it to sizeof(tc_sim_failure_t) before the call.
+    pub struct_size: usize,
+    /// The seed of the run.
+    pub seed: u64,
+    /// The number of the event after which it was found.
+    pub step: u64,
+    /// How much virtual time had passed, in microseconds.
+    pub at_us: u64,
+}
+
 impl From<&Tip> for tc_tip_t {
     fn from(tip: &Tip) -> Self {
         let (height, timestamp_ms) = (tip.height.0, tip.timestamp.0);

@@ -6,14 +6,17 @@ use std::ffi::c_char;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use timecoin_core::{Address, Amount, BlockHash, ChainId, NodeError, OutPoint, PublicKey, Txid};
+use timecoin_core::{
+    Address, Amount, BlockHash, ChainId, Hash256, NodeError, OutPoint, PublicKey, Txid,
+};
 
 use crate::constants::tc_status_t;
 use crate::guard::guard;
 use crate::numbers;
 use crate::pointer::{self, Plain};
 use crate::types::{
-    tc_address_t, tc_block_hash_t, tc_chain_id_t, tc_outpoint_t, tc_public_key_t, tc_txid_t,
+    tc_address_t, tc_block_hash_t, tc_chain_id_t, tc_digest_t, tc_outpoint_t, tc_public_key_t,
+    tc_txid_t,
 };
 
 /// Reads an amount: "1.5", "1.5 TIME" or "150000000 units".
@@ -241,6 +244,33 @@ pub extern "C" fn tc_public_key_to_text(
     required_out: *mut usize,
 ) -> tc_status_t {
     to_text::<PublicKey, _>(public_key, "public_key", text_out, text_bytes, required_out)
+}
+
+/// Reads a digest: 64 hexadecimal digits.
+///
+/// Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_MALFORMED.
+#[unsafe(no_mangle)]
+pub extern "C" fn tc_digest_from_text(
+    text: *const c_char,
+    digest_out: *mut tc_digest_t,
+) -> tc_status_t {
+    from_text::<Hash256, _>(text, digest_out, "digest_out")
+}
+
+/// Writes a digest: 64 hexadecimal digits.
+///
+/// text_out: room for text_bytes bytes, TC_HEX_TEXT_BYTES are enough. required_out: what it takes;
+/// may be null.
+///
+/// Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_BUFFER_TOO_SMALL.
+#[unsafe(no_mangle)]
+pub extern "C" fn tc_digest_to_text(
+    digest: *const tc_digest_t,
+    text_out: *mut c_char,
+    text_bytes: usize,
+    required_out: *mut usize,
+) -> tc_status_t {
+    to_text::<Hash256, _>(digest, "digest", text_out, text_bytes, required_out)
 }
 
 fn from_text<Core, C>(text: *const c_char, out: *mut C, what: &str) -> tc_status_t

@@ -5,7 +5,11 @@
 
 #![allow(non_camel_case_types, reason = "names as C writes them")]
 
-use timecoin_core::{Address, Amount, BlockHash, ChainId, OutPoint, PublicKey, TxOutput, Txid};
+use std::ffi::c_char;
+
+use timecoin_core::{
+    Address, Amount, BlockHash, ChainId, Hash256, OutPoint, PublicKey, TxOutput, Txid,
+};
 
 /// A configuration. Owned: free with tc_config_free.
 #[repr(C)]
@@ -71,6 +75,22 @@ pub struct tc_event_t {
     pub id: u64,
 }
 
+/// A network in virtual time. Owned: free with tc_sim_free.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_sim_t {
+    /// 0 for none.
+    pub id: u64,
+}
+
+/// A snapshot of a network in virtual time. Owned: free with tc_sim_snapshot_free.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_sim_snapshot_t {
+    /// 0 for none.
+    pub id: u64,
+}
+
 /// Bytes or a text of any length. Owned: free with tc_bytes_free.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +121,24 @@ pub struct tc_block_hash_t {
 pub struct tc_chain_id_t {
     /// In the order of the text form.
     pub bytes: [u8; 32],
+}
+
+/// The hash of everything that happened in a simulation.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_digest_t {
+    /// In the order of the text form.
+    pub bytes: [u8; 32],
+}
+
+/// A setting by its name and its text. Both end with a NUL.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_setting_t {
+    /// Which.
+    pub name: *const c_char,
+    /// What it is set to.
+    pub text: *const c_char,
 }
 
 /// An Ed25519 public key.
@@ -187,6 +225,7 @@ hashes! {
     tc_txid_t Txid;
     tc_block_hash_t BlockHash;
     tc_chain_id_t ChainId;
+    tc_digest_t Hash256;
     tc_public_key_t PublicKey;
     tc_address_t Address;
 }

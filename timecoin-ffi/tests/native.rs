@@ -21,8 +21,8 @@ fn library() -> PathBuf {
     test.parent().unwrap().join("libtimecoin.so")
 }
 
-/// Builds a program of `tests/c` and runs it.
-fn run(source: &str) -> Output {
+/// Builds a program of `tests/c`, or of another folder by its whole path, and runs it.
+fn run(source: &str, arguments: &[&Path]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     // The linker looks for the first name, the program for the second, which is the SONAME.
     for name in ["libtimecoin.so", "libtimecoin.so.0"] {
@@ -46,11 +46,16 @@ fn run(source: &str) -> Output {
         .output()
         .unwrap();
     assert!(built.status.success(), "{source}: {}", String::from_utf8_lossy(&built.stderr));
-    Command::new(program).env("LD_LIBRARY_PATH", folder.path()).output().unwrap()
+    let mut command = Command::new(program);
+    command.args(arguments).env("LD_LIBRARY_PATH", folder.path()).output().unwrap()
 }
 
 fn succeeds(source: &str) -> String {
-    let output = run(source);
+    succeeds_with(source, &[])
+}
+
+fn succeeds_with(source: &str, arguments: &[&Path]) -> String {
+    let output = run(source, arguments);
     let stdout = String::from_utf8(output.stdout).unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{source}: {}\n{stdout}\n{stderr}", output.status);
@@ -61,6 +66,34 @@ fn succeeds(source: &str) -> String {
 fn misuse_is_refused() {
     let stdout = succeeds("misuse.c");
     assert!(stdout.ends_with(" checks, 0 failures\n"), "{stdout}");
+}
+
+#[test]
+fn misuse_of_simulations_is_refused() {
+    let stdout = succeeds("misuse_sim.c");
+    assert!(stdout.ends_with(" checks, 0 failures\n"), "{stdout}");
+}
+
+/// The runs that Rust and Python make too, with the digests that they have there.
+#[test]
+fn simulations_are_the_same_in_c() {
+    let vectors = root().join("timecoin-core/tests/vectors/simulation.txt");
+    let stdout = succeeds_with("digest.c", &[&vectors]);
+    assert!(stdout.ends_with(" runs are as they should be\n"), "{stdout}");
+}
+
+#[test]
+fn the_programs_of_the_readme_run() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let programs: Vec<_> = readme.split("```c\n").skip(1).collect();
+    assert_eq!(programs.len(), 2);
+    let folder = tempfile::tempdir().unwrap();
+    for (program, expected) in programs.iter().zip(["final after ", "confirmed at height "]) {
+        let source = folder.path().join("readme.c");
+        fs::write(&source, program.split("```").next().unwrap()).unwrap();
+        let stdout = succeeds(source.to_str().unwrap());
+        assert!(stdout.starts_with(expected), "{stdout}");
+    }
 }
 
 #[test]
@@ -77,10 +110,11 @@ fn the_cpp_header_works() {
 #[test]
 fn misuse_covers_every_function() {
     let header = generate::header();
-    let suite = fs::read_to_string(root().join("timecoin-ffi/tests/c/misuse.c")).unwrap();
+    let read = |name| fs::read_to_string(root().join("timecoin-ffi/tests/c").join(name)).unwrap();
+    let suite = read("misuse.c") + &read("misuse_sim.c");
     let is_missing = |name: &&str| !suite.contains(&format!("{name}("));
     let missing: Vec<_> = generate::functions(&header).into_iter().filter(is_missing).collect();
-    assert!(missing.is_empty(), "misuse.c does not call {missing:?}");
+    assert!(missing.is_empty(), "misuse.c and misuse_sim.c do not call {missing:?}");
 }
 
 /// The C++ header has a use for every function of the C header.

@@ -26,6 +26,7 @@ template <typename T> constexpr bool is_move_only() {
 static_assert(is_move_only<Node>() && is_move_only<Wallet>() && is_move_only<Draft>());
 static_assert(is_move_only<Transaction>() && is_move_only<Block>() && is_move_only<Config>());
 static_assert(is_move_only<Subscription>() && is_move_only<Event>());
+static_assert(is_move_only<Simulation>() && is_move_only<SimSnapshot>());
 
 template <typename Call> tc_status_t code_of(Call call) {
     try {
@@ -162,6 +163,86 @@ void signs() {
     CHECK(n_signed.use_count() == 1);
 }
 
+// A network in virtual time: every verb once.
+void simulates() {
+    Simulation sim(4, 7, {{"latency", "20ms..80ms"}, {"events_max", "1000"}, {"journal_lines", "5"}});
+    const Address alice = sim.wallet("alice"), bob = sim.wallet("bob");
+    CHECK(alice != bob && sim.balance("bob") == Amount::parse("160000"));
+    const Payment payment = sim.pay("alice", bob, Amount::parse("5"));
+    CHECK(!sim.finality_latency(payment.txid));
+    CHECK(code_of([&] { sim.run_until_finalized(payment.txid, Milliseconds(1)); })
+          == TC_ERROR_NOT_REACHED);
+    sim.run_until_finalized(payment.txid, patience);
+    CHECK(sim.finality_latency(payment.txid)->count() > 40000);
+    CHECK(sim.transaction_status(3, payment.txid)->status == TC_TRANSACTION_FINALIZED);
+    CHECK(!sim.transaction_status(3, Txid()) && !sim.block(1));
+    sim.run_until_confirmed(payment.txid, patience);
+    CHECK(sim.block(1)->info().height == 1 && sim.balance("bob") == Amount::parse("160005"));
+
+    const SimSnapshot before = sim.snapshot();
+    const std::uint64_t leader = sim.proposer();
+    sim.crash(leader);
+    CHECK(sim.node_status(leader).state == TC_SIM_NODE_STATE_DOWN);
+    const Payment other = sim.pay_at((leader + 1) % 4, "alice", bob, Amount::parse("1"));
+    sim.run_until_finalized(other.txid, patience);
+    sim.run_until_height(sim.metrics().height_max + 2, Milliseconds(60000));
+    CHECK(sim.metrics().view_changes > 0);
+    sim.restart(leader);
+    sim.pause(leader);
+    CHECK(sim.node_status(leader).state == TC_SIM_NODE_STATE_PAUSED);
+    sim.resume(leader);
+    {
+        const Partition partition(sim, {0, 0, 1, 1});
+        sim.advance(Milliseconds(1000));
+    }
+    sim.partition({0, 0, 1, 1});
+    sim.heal();
+    sim.set_links({{"latency", "5ms"}});
+    sim.set_link(0, 1, {{"loss_ppm", "1000"}});
+    sim.inject("clock-jump 1 500ms");
+    sim.inject("slow 2 10ms", Milliseconds(100));
+    CHECK(strategies().size() > 10);
+    sim.set_byzantine(3, strategies().front());
+    CHECK(sim.node_status(3).is_byzantine == 1 && sim.step());
+
+    Simulation copy = sim.fork();
+    CHECK(copy.digest() == sim.digest());
+    copy.advance(Milliseconds(1000));
+    CHECK(copy.digest() != sim.digest());
+    sim.revert(before);
+    CHECK(sim.digest() == before.digest() && !sim.finality_latency(other.txid));
+    CHECK(Digest::parse(sim.digest().text()) == sim.digest());
+
+    std::uint64_t after = 0;
+    std::size_t n_blocks = 0;
+    while (const std::optional<NetworkEvent> told = sim.next_event(after)) {
+        CHECK(told->sequence > after && told->node < 4 && told->at.count() > 0);
+        after = told->sequence;
+        n_blocks += told->event.info().kind == TC_EVENT_BLOCK_CONFIRMED ? 1 : 0;
+    }
+    CHECK(n_blocks == 4 && !sim.journal().empty());
+    CHECK(code_of([] { Simulation(4, 7, {{"colour", "blue"}}); }) == TC_ERROR_INVALID_CONFIG);
+    CHECK(code_of([&] { sim.revert(Simulation(4, 7).snapshot()); }) == TC_ERROR_INVALID_ARGUMENT);
+}
+
+// More Byzantine masternodes than four can bear.
+void breaks() {
+    Simulation sim(4, 0, {{"replay", "that.cpp"}, {"payments_per_kilosecond", "1000"}});
+    sim.set_byzantine(2, "twins");
+    sim.set_byzantine(3, "twins");
+    sim.partition({0, 1, 0, 0, 1, 1});
+    for (int again = 0; again < 2; again++) {
+        try {
+            sim.advance(Milliseconds(60000));
+            CHECK(!"an invariant is broken");
+        } catch (const InvariantError &error) {
+            CHECK(error.code() == TC_ERROR_INVARIANT_BROKEN && error.check()[0] == 'I');
+            CHECK(error.seed() == 0 && error.step() > 0 && error.at().count() > 0);
+            CHECK(error.replay() == "that.cpp" && !error.message().empty());
+        }
+    }
+}
+
 } // namespace
 
 int main() {
@@ -169,6 +250,8 @@ int main() {
     moves();
     pays();
     signs();
+    simulates();
+    breaks();
     std::puts("everything works");
     return EXIT_SUCCESS;
 }

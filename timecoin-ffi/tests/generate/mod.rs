@@ -161,6 +161,8 @@ const SOURCES: &[&str] = &[
     "event",
     "wallet",
     "draft",
+    "sim",
+    "sim_read",
 ];
 
 const HEADINGS: &[(&str, &str)] = &[
@@ -180,6 +182,9 @@ const HEADINGS: &[(&str, &str)] = &[
     ("tc_node_subscribe", "Events"),
     ("tc_wallet_generate", "Wallets"),
     ("tc_wallet_build", "Drafts: payments that are signed and not submitted"),
+    ("tc_sim_new", "Networks in virtual time"),
+    ("tc_sim_snapshot", "Going back to a snapshot"),
+    ("tc_sim_digest", "Reading a network in virtual time"),
 ];
 
 const PREFACE: &str = "\
