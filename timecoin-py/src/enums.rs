@@ -9,6 +9,7 @@ use pyo3::types::PyModule;
 pub(crate) enum Enum {
     TransactionStatus,
     NodeState,
+    SimNodeState,
     OutpointState,
     Origin,
     EventKind,
@@ -24,6 +25,7 @@ impl Enum {
         let class = match self {
             Enum::TransactionStatus => pyo3::intern!(py, "TransactionStatus"),
             Enum::NodeState => pyo3::intern!(py, "NodeState"),
+            Enum::SimNodeState => pyo3::intern!(py, "SimNodeState"),
             Enum::OutpointState => pyo3::intern!(py, "OutpointState"),
             Enum::Origin => pyo3::intern!(py, "Origin"),
             Enum::EventKind => pyo3::intern!(py, "EventKind"),

@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use timecoin_core::node::BrokenInvariant;
 use timecoin_core::{ErrorCode, NodeError};
 
 /// Why a guarded call gave nothing.
@@ -25,7 +26,7 @@ impl Failure {
     /// The exception to raise.
     pub(crate) fn into_pyerr(self, py: Python<'_>) -> PyErr {
         match self {
-            Failure::Node(error) => exception(py, error.code(), &error.to_string()),
+            Failure::Node(error) => exception_of(py, &error),
             Failure::Forked { made_in, here } => {
                 let text = format!(
                     "this belongs to process {made_in}, and this is {here}, forked from it: \
@@ -44,7 +45,23 @@ impl Failure {
 
 /// The exception object of an error of core, to hand out instead of raising it.
 pub(crate) fn exception_of(py: Python<'_>, error: &NodeError) -> PyErr {
-    exception(py, error.code(), &error.to_string())
+    match error {
+        NodeError::Invariant(broken) => invariant_error(py, broken),
+        _ => exception(py, error.code(), &error.to_string()),
+    }
+}
+
+fn invariant_error(py: Python<'_>, broken: &BrokenInvariant) -> PyErr {
+    let BrokenInvariant { check, message, seed, step, at, replay, text } = broken;
+    let made = py.import("timecoin._errors").and_then(|errors| {
+        let (at, code) = (at.as_secs_f64(), ErrorCode::InvariantBroken.as_i32());
+        let fields = (text, code, *check, message, *seed, *step, at, replay.as_deref());
+        errors.getattr("InvariantError")?.call1(fields)
+    });
+    match made {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(error) => error,
+    }
 }
 
 /// An argument whose type is right and whose value never is.

@@ -231,13 +231,13 @@ impl Subscription {
         let wait =
             |subscription: &timecoin_core::Subscription, slice| subscription.next_event(slice);
         let event = self.subscription.wait(py, timeout, wait)?;
-        self.to_python(py, event)
+        event_to_python(py, event, self.network)
     }
 
     /// The next event if one waits, or `None`.
     fn try_next(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let event = self.subscription.call(py, |subscription| Ok(subscription.try_next()))?;
-        event.map(|event| self.to_python(py, event)).transpose()
+        event.map(|event| event_to_python(py, event, self.network)).transpose()
     }
 
     /// Whether the `ClosedEvent` was given: nothing comes any more.
@@ -262,7 +262,7 @@ impl Subscription {
         let wait =
             |subscription: &timecoin_core::Subscription, slice| subscription.next_event(slice);
         match self.subscription.try_wait(py, self.timeout, wait) {
-            Ok(event) => self.to_python(py, event).map(Some),
+            Ok(event) => event_to_python(py, event, self.network).map(Some),
             Err(Failure::Node(NodeError::Timeout { .. } | NodeError::Closed)) => Ok(None),
             Err(failure) => Err(failure.into_pyerr(py)),
         }
@@ -281,49 +281,54 @@ impl Subscription {
     ) -> Self {
         Subscription { subscription: Native::new(subscription), timeout, network }
     }
+}
 
-    fn to_python(&self, py: Python<'_>, event: NodeEvent) -> PyResult<Py<PyAny>> {
-        let base = Event { sequence: event.sequence, at: event.at.0, kind: event.kind.name() };
-        let base = PyClassInitializer::from(base);
-        macro_rules! make {
-            ($event:expr) => {
-                Ok(Py::new(py, base.add_subclass($event))?.into_any())
-            };
+/// An event as the object of its class.
+pub(crate) fn event_to_python(
+    py: Python<'_>,
+    event: NodeEvent,
+    network: Network,
+) -> PyResult<Py<PyAny>> {
+    let base = Event { sequence: event.sequence, at: event.at.0, kind: event.kind.name() };
+    let base = PyClassInitializer::from(base);
+    macro_rules! make {
+        ($event:expr) => {
+            Ok(Py::new(py, base.add_subclass($event))?.into_any())
+        };
+    }
+    match event.kind {
+        NodeEventKind::TransactionStatus { txid, status } => {
+            make!(TransactionStatusEvent { txid, status })
         }
-        match event.kind {
-            NodeEventKind::TransactionStatus { txid, status } => {
-                make!(TransactionStatusEvent { txid, status })
-            }
-            NodeEventKind::BlockConfirmed { height, hash, block, certificate } => {
-                let (height, network) = (height.0, self.network);
-                make!(BlockConfirmedEvent { height, hash, block, certificate, network })
-            }
-            NodeEventKind::RoundChanged { height, round } => {
-                make!(RoundChangedEvent { height: height.0, round: round.0 })
-            }
-            NodeEventKind::EpochBegan { epoch } => make!(EpochBeganEvent { epoch: epoch.0 }),
-            NodeEventKind::EvidenceFound { evidence } => make!(EvidenceFoundEvent {
-                offender: PublicKey(evidence.offender),
-                evidence_id: evidence.id().to_string(),
-            }),
-            NodeEventKind::SignatureRefused { what } => {
-                make!(SignatureRefusedEvent { what: what.to_string() })
-            }
-            NodeEventKind::SafetyViolation { height, blocks: [first, second] } => {
-                let blocks = (BlockHash(first), BlockHash(second));
-                make!(SafetyViolationEvent { height: height.0, blocks })
-            }
-            NodeEventKind::Repaired { what } => make!(RepairedEvent { what: what.to_string() }),
-            NodeEventKind::Observing { reason } => {
-                make!(ObservingEvent { reason: reason.to_string() })
-            }
-            NodeEventKind::Poisoned { reason } => {
-                make!(PoisonedEvent { reason: reason.to_string() })
-            }
-            NodeEventKind::Overflow { missed } => make!(OverflowEvent { missed }),
-            NodeEventKind::Closed => make!(ClosedEvent {}),
-            _ => Ok(Py::new(py, base)?.into_any()),
+        NodeEventKind::BlockConfirmed { height, hash, block, certificate } => {
+            let height = height.0;
+            make!(BlockConfirmedEvent { height, hash, block, certificate, network })
         }
+        NodeEventKind::RoundChanged { height, round } => {
+            make!(RoundChangedEvent { height: height.0, round: round.0 })
+        }
+        NodeEventKind::EpochBegan { epoch } => make!(EpochBeganEvent { epoch: epoch.0 }),
+        NodeEventKind::EvidenceFound { evidence } => make!(EvidenceFoundEvent {
+            offender: PublicKey(evidence.offender),
+            evidence_id: evidence.id().to_string(),
+        }),
+        NodeEventKind::SignatureRefused { what } => {
+            make!(SignatureRefusedEvent { what: what.to_string() })
+        }
+        NodeEventKind::SafetyViolation { height, blocks: [first, second] } => {
+            let blocks = (BlockHash(first), BlockHash(second));
+            make!(SafetyViolationEvent { height: height.0, blocks })
+        }
+        NodeEventKind::Repaired { what } => make!(RepairedEvent { what: what.to_string() }),
+        NodeEventKind::Observing { reason } => {
+            make!(ObservingEvent { reason: reason.to_string() })
+        }
+        NodeEventKind::Poisoned { reason } => {
+            make!(PoisonedEvent { reason: reason.to_string() })
+        }
+        NodeEventKind::Overflow { missed } => make!(OverflowEvent { missed }),
+        NodeEventKind::Closed => make!(ClosedEvent {}),
+        _ => Ok(Py::new(py, base)?.into_any()),
     }
 }
 

@@ -8,10 +8,12 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use timecoin_core::NodeError;
+use timecoin_core::harness::{Drive, SharedSimulation};
 
 use crate::convert::Timeout;
 use crate::error::Failure;
@@ -129,6 +131,57 @@ pub(crate) fn blocking<R: Send>(
     let result = detached(py, call);
     logging::deliver(py);
     result.map_err(|failure| failure.into_pyerr(py))
+}
+
+/// A call of core that changes a simulation: without the GIL, once it is this thread's turn, with
+/// a look at Python's signals now and then.
+pub(crate) fn drive<R: Send>(
+    py: Python<'_>,
+    sim: &SharedSimulation,
+    call: impl FnOnce(&mut Drive<'_>) -> Result<R, NodeError> + Send,
+) -> PyResult<R> {
+    drive_with(py, sim, |drive, _| call(drive))
+}
+
+/// As [`drive`], for calls that let Python's code run.
+pub(crate) fn drive_with<R: Send>(
+    py: Python<'_>,
+    sim: &SharedSimulation,
+    call: impl FnOnce(&mut Drive<'_>, &Raised) -> Result<R, NodeError> + Send,
+) -> PyResult<R> {
+    let raised = Raised(Mutex::new(None));
+    let result = py.detach(|| {
+        let mut pulse = || raised.catch(|py| py.check_signals()).is_ok();
+        contained(|| call(&mut sim.drive(&mut pulse)?, &raised))
+    });
+    logging::deliver(py);
+    let raised = raised.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match (result, raised) {
+        (Ok(value), _) => Ok(value),
+        (Err(_), Some(error)) => Err(error),
+        (Err(failure), None) => Err(failure.into_pyerr(py)),
+    }
+}
+
+/// What Python's code raised during a call of core.
+pub(crate) struct Raised(Mutex<Option<PyErr>>);
+
+impl Raised {
+    /// Lets Python's code run on this thread. What it raises ends the call of core.
+    pub(crate) fn catch<T>(
+        &self,
+        run: impl FnOnce(Python<'_>) -> PyResult<T>,
+    ) -> Result<T, NodeError> {
+        // None while the interpreter ends.
+        match Python::try_attach(run) {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(error)) => {
+                *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                Err(NodeError::Interrupted)
+            }
+            None => Err(NodeError::Interrupted),
+        }
+    }
 }
 
 /// Calls core without the GIL. A signer of the host may take it again, on this thread.

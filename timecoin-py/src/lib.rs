@@ -10,6 +10,7 @@ mod bench;
 mod block;
 mod config;
 mod convert;
+mod duration;
 mod enums;
 mod error;
 mod events;
@@ -22,7 +23,11 @@ mod logging;
 mod masternodes;
 mod node;
 mod process;
+mod settings;
 mod signer;
+mod sim_info;
+mod sim_payment;
+mod simulation;
 mod transaction;
 mod wallet;
 
@@ -63,6 +68,12 @@ mod _timecoin {
     #[pymodule_export]
     use crate::node::{Node, UtxoIterator};
     #[pymodule_export]
+    use crate::sim_info::{NetworkEvent, NetworkMetrics, Percentiles, SimNodeStatus, SimSnapshot};
+    #[pymodule_export]
+    use crate::sim_payment::{Condition, SimPayment, SimWallet};
+    #[pymodule_export]
+    use crate::simulation::{Partition, Simulation};
+    #[pymodule_export]
     use crate::transaction::{OutPoint, Transaction, TxInput, TxOutput};
     #[pymodule_export]
     use crate::wallet::{Draft, Payment, Wallet};
@@ -72,6 +83,8 @@ mod _timecoin {
         let py = module.py();
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("ERROR_CODES", PyTuple::new(py, crate::error::codes())?)?;
-        module.add("CONFIG_FIELDS", PyTuple::new(py, crate::config::config_fields())?)
+        module.add("CONFIG_FIELDS", PyTuple::new(py, crate::config::config_fields())?)?;
+        let settings = PyTuple::new(py, crate::settings::simulation_settings())?;
+        module.add("SIMULATION_SETTINGS", settings)
     }
 }

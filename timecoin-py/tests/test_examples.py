@@ -17,6 +17,12 @@ def test_the_payment_story_is_told_as_in_the_other_languages(script, tmp_path):
     assert done.stdout == (ROOT / "examples/expected.txt").read_text()
 
 
+def test_the_network_story_is_told_as_in_the_other_languages(script):
+    done = script((ROOT / "examples/python/network.py").read_text())
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert done.stdout == (ROOT / "examples/expected-network.txt").read_text()
+
+
 @pytest.mark.parametrize("readme", ["README.md", "timecoin-py/README.md"])
 def test_the_readme_runs(script, readme):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / readme).read_text(), re.DOTALL)

@@ -70,7 +70,7 @@ def test_the_package_exports_what_it_lists():
     assert sorted(timecoin.__all__) == timecoin.__all__ or set(timecoin.__all__)
     for name in timecoin.__all__:
         assert hasattr(timecoin, name)
-    native = public(dir(_timecoin)) - {"ERROR_CODES", "CONFIG_FIELDS"}
+    native = public(dir(_timecoin)) - {"ERROR_CODES", "CONFIG_FIELDS", "SIMULATION_SETTINGS"}
     assert native <= set(timecoin.__all__)
 
 
@@ -87,6 +87,7 @@ NAMED = {
     "TransactionStatus": "engine/output.rs",
     "NodeState": "node/state.rs",
     "OutpointState": "node/published.rs",
+    "SimNodeState": "sim/status.rs",
     "Network": "types/address.rs",
     "EventKind": "node/event.rs",
 }
@@ -94,7 +95,7 @@ NAMED = {
 
 @pytest.mark.parametrize("name", list(NAMED))
 def test_names_of_states_are_those_of_core(name):
-    core = {"EventKind": "NodeEventKind"}.get(name, name)
+    core = {"EventKind": "NodeEventKind", "SimNodeState": "NodeState"}.get(name, name)
     source = (CORE / NAMED[name]).read_text()
     named = re.findall(rf"{core}::\w+(?: *\{{ \.\. \}}|\(_\))? => \"([a-z_]+)\"", source)
     members = list(getattr(timecoin, name))

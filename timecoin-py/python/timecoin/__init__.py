@@ -7,14 +7,30 @@
 ...     payment = alice.pay(bob.address, "5 TIME")
 ...     payment.wait_finalized()
 ...     payment.wait_confirmed()
+
+And a whole network of masternodes in virtual time:
+
+>>> sim = timecoin.Simulation(masternodes=4, seed=7, latency=("20ms", "80ms"))
+>>> alice, bob = sim.wallet("alice"), sim.wallet("bob")
+>>> tx = alice.pay(bob.address, "5 TIME")
+>>> sim.run_until(tx.finalized, within="30s")
 """
 
 from __future__ import annotations
 
 from ._codes import ErrorCode
-from ._enums import EventKind, Network, NodeState, Origin, OutpointState, TransactionStatus
+from ._enums import (
+    EventKind,
+    Network,
+    NodeState,
+    Origin,
+    OutpointState,
+    SimNodeState,
+    TransactionStatus,
+)
 from ._errors import (
     InternalError,
+    InvariantError,
     PeerError,
     RequestError,
     StorageError,
@@ -32,6 +48,7 @@ from ._timecoin import (
     ChainId,
     ClosedEvent,
     CommitCertificate,
+    Condition,
     Config,
     Draft,
     EpochBeganEvent,
@@ -42,18 +59,27 @@ from ._timecoin import (
     Masternode,
     MasternodeSet,
     MempoolInfo,
+    NetworkEvent,
+    NetworkMetrics,
     Node,
     NodeStatus,
     ObservingEvent,
     OutPoint,
     OverflowEvent,
+    Partition,
     Payment,
+    Percentiles,
     PoisonedEvent,
     PublicKey,
     RepairedEvent,
     RoundChangedEvent,
     SafetyViolationEvent,
     SignatureRefusedEvent,
+    SimNodeStatus,
+    SimPayment,
+    SimSnapshot,
+    Simulation,
+    SimWallet,
     Subscription,
     Tip,
     Transaction,
@@ -80,6 +106,7 @@ __all__ = [
     "ChainId",
     "ClosedEvent",
     "CommitCertificate",
+    "Condition",
     "Config",
     "Draft",
     "EpochBeganEvent",
@@ -89,11 +116,14 @@ __all__ = [
     "EvidenceFoundEvent",
     "FinalityCertificate",
     "InternalError",
+    "InvariantError",
     "KeyPair",
     "Masternode",
     "MasternodeSet",
     "MempoolInfo",
     "Network",
+    "NetworkEvent",
+    "NetworkMetrics",
     "Node",
     "NodeState",
     "NodeStatus",
@@ -102,8 +132,10 @@ __all__ = [
     "OutPoint",
     "OutpointState",
     "OverflowEvent",
+    "Partition",
     "Payment",
     "PeerError",
+    "Percentiles",
     "PoisonedEvent",
     "PublicKey",
     "RepairedEvent",
@@ -111,6 +143,12 @@ __all__ = [
     "RoundChangedEvent",
     "SafetyViolationEvent",
     "SignatureRefusedEvent",
+    "SimNodeState",
+    "SimNodeStatus",
+    "SimPayment",
+    "SimSnapshot",
+    "SimWallet",
+    "Simulation",
     "StorageError",
     "Subscription",
     "TimeCoinError",

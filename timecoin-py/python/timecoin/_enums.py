@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from enum import Enum
 
-__all__ = ["EventKind", "Network", "NodeState", "Origin", "OutpointState", "TransactionStatus"]
+__all__ = [
+    "EventKind",
+    "Network",
+    "NodeState",
+    "Origin",
+    "OutpointState",
+    "SimNodeState",
+    "TransactionStatus",
+]
 
 
 class _Name(str, Enum):
@@ -54,6 +62,19 @@ class NodeState(_Name):
     """Everything is on disk and let go of."""
     POISONED = "poisoned"
     """Stopped writing after a failure: reads answer, writes refuse and say why."""
+
+
+class SimNodeState(_Name):
+    """Whether a node of a simulation takes part."""
+
+    RUNNING = "running"
+    """It runs."""
+    PAUSED = "paused"
+    """It stands still; its messages wait."""
+    DOWN = "down"
+    """It is stopped."""
+    HALTED = "halted"
+    """It stopped by itself."""
 
 
 class OutpointState(_Name):

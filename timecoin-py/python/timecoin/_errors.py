@@ -9,6 +9,7 @@ from ._codes import ErrorCode
 
 __all__ = [
     "InternalError",
+    "InvariantError",
     "PeerError",
     "RequestError",
     "StorageError",
@@ -77,6 +78,48 @@ class TimeoutError(RequestError, builtins.TimeoutError):
         super().__init__(message, code)
 
 
+class InvariantError(InternalError):
+    """A simulation found an invariant of the protocol broken: a bug, or more Byzantine
+    masternodes than the protocol bears. The simulation raises it from then on.
+    """
+
+    check: str
+    """Which invariant, as "I1 agreement"."""
+    message: str
+    """What was found."""
+    seed: int
+    """The seed of the run."""
+    step: int
+    """The number of the event after which it was found."""
+    at: float
+    """Seconds of virtual time that had passed."""
+    replay: str | None
+    """The command that repeats the run."""
+
+    def __init__(
+        self,
+        text: str,
+        code: int = ErrorCode.INVARIANT_BROKEN,
+        check: str = "",
+        message: str = "",
+        seed: int = 0,
+        step: int = 0,
+        at: float = 0.0,
+        replay: str | None = None,
+    ) -> None:
+        super().__init__(text, code)
+        self.check = check
+        self.message = message
+        self.seed = seed
+        self.step = step
+        self.at = at
+        self.replay = replay
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = (self.check, self.message, self.seed, self.step, self.at, self.replay)
+        return type(self), (str(self), int(self.code), *fields)
+
+
 _CLASSES: dict[str, type[TimeCoinError]] = {
     "request": RequestError,
     "peer": PeerError,
@@ -85,8 +128,15 @@ _CLASSES: dict[str, type[TimeCoinError]] = {
 }
 
 
+_OF_CODE: dict[ErrorCode, type[TimeCoinError]] = {
+    ErrorCode.TIMEOUT: TimeoutError,
+    ErrorCode.NOT_REACHED: TimeoutError,
+    ErrorCode.INVARIANT_BROKEN: InvariantError,
+}
+
+
 def error_of(code: int, message: str) -> TimeCoinError:
     """The exception of an error code; the native part raises what this returns."""
     known = ErrorCode(code)
-    cls = TimeoutError if known is ErrorCode.TIMEOUT else _CLASSES[known.category]
+    cls = _OF_CODE.get(known) or _CLASSES[known.category]
     return cls(message, known)

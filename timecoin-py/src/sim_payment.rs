@@ -1,0 +1,171 @@
+//! Paying in a simulation, and what can be waited for.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use timecoin_core::Network;
+use timecoin_core::harness::{Goal, SharedSimulation, SimPayment as Core};
+
+use crate::address::Address;
+use crate::amount::Amount;
+use crate::convert::AddressArg;
+use crate::guard::{blocking, drive};
+use crate::hashes::Txid;
+use crate::html::{Maybe, fields};
+use crate::info::status_member;
+use crate::simulation::Simulation;
+use crate::transaction::Transaction;
+
+/// A wallet of a simulation, funded by its genesis. `Simulation.wallet` gives it.
+#[pyclass(frozen, module = "timecoin", weakref)]
+pub(crate) struct SimWallet {
+    pub(crate) sim: Py<Simulation>,
+    pub(crate) name: String,
+    pub(crate) address: timecoin_core::Address,
+}
+
+#[pymethods]
+impl SimWallet {
+    /// Its name.
+    #[getter]
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its address.
+    #[getter]
+    fn address(&self) -> Address {
+        Address { address: self.address, network: Network::Regtest }
+    }
+
+    /// What it can spend.
+    fn balance(&self, py: Python<'_>) -> PyResult<Amount> {
+        let sim = self.core();
+        blocking(py, || sim.balance(&self.name)).map(Amount)
+    }
+
+    /// Pays `amount` to `address`, at node number `node` or else at the first honest one that
+    /// runs. The node gets it, and answers, once virtual time passes.
+    ///
+    /// Raises `RequestError` (`insufficient_funds`, `too_many_coins`, `transaction_dust`,
+    /// `invalid_address`, `invalid_argument` for a node that is not there).
+    #[pyo3(signature = (address, amount, node = None))]
+    fn pay(
+        &self,
+        py: Python<'_>,
+        address: AddressArg,
+        amount: Amount,
+        node: Option<usize>,
+    ) -> PyResult<SimPayment> {
+        let payment = drive(py, self.core(), |drive| {
+            drive.pay(&self.name, address.on(Network::Regtest)?, amount.0, node)
+        })?;
+        Ok(SimPayment { sim: self.sim.clone_ref(py), payment })
+    }
+
+    fn __repr__(&self) -> String {
+        let address = self.address.to_text(Network::Regtest);
+        let (name, address) = (format!("'{}'", self.name), format!("'{address}'"));
+        fields("SimWallet", &[("name", &name), ("address", &address)])
+    }
+}
+
+impl SimWallet {
+    fn core(&self) -> &SharedSimulation {
+        &self.sim.get().sim
+    }
+}
+
+/// A payment that a node of a simulation was given.
+#[pyclass(frozen, module = "timecoin", weakref)]
+pub(crate) struct SimPayment {
+    sim: Py<Simulation>,
+    payment: Core,
+}
+
+#[pymethods]
+impl SimPayment {
+    /// Its transaction's id.
+    #[getter]
+    fn txid(&self) -> Txid {
+        Txid(self.payment.txid)
+    }
+
+    /// What it pays the masternodes.
+    #[getter]
+    fn fee(&self) -> Amount {
+        Amount(self.payment.fee)
+    }
+
+    /// The transaction.
+    #[getter]
+    fn transaction(&self) -> Transaction {
+        let transaction = Arc::clone(&self.payment.transaction);
+        Transaction { transaction, network: Network::Regtest }
+    }
+
+    /// The condition that it is final or confirmed at every honest node that runs: true or false
+    /// as things stand, and something to `run_until`.
+    #[getter]
+    fn finalized(&self, py: Python<'_>) -> Condition {
+        Condition { sim: self.sim.clone_ref(py), goal: Goal::Finalized(self.payment.submission()) }
+    }
+
+    /// The condition that it is in a block that every honest node that runs has.
+    #[getter]
+    fn confirmed(&self, py: Python<'_>) -> Condition {
+        Condition { sim: self.sim.clone_ref(py), goal: Goal::Confirmed(self.payment.submission()) }
+    }
+
+    /// How far it is at the first honest node that runs; `None` where it does not know it. See
+    /// `Simulation.transaction_status` for other nodes.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let (sim, txid) = (&self.sim.get().sim, self.payment.txid);
+        let status = blocking(py, || sim.transaction_status(&txid, None))?;
+        status.map(|status| status_member(py, &status)).transpose()
+    }
+
+    /// Seconds of virtual time from its submission to the first node at which it was final;
+    /// `None` where it is not yet.
+    #[getter]
+    fn latency(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        let (sim, txid) = (&self.sim.get().sim, self.payment.txid);
+        let latency = blocking(py, || Ok(sim.read()?.metrics().finality_of(&txid)))?;
+        Ok(latency.map(|latency| latency.as_secs_f64()))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let (sim, txid) = (&self.sim.get().sim, self.payment.txid);
+        let status = blocking(py, || sim.transaction_status(&txid, None))?;
+        let status = Maybe(status.map(|status| format!("'{}'", status.name())));
+        Ok(fields("SimPayment", &[("txid", &format!("'{txid}'")), ("status", &status)]))
+    }
+}
+
+/// Something that comes true in a simulation, as `SimPayment.finalized`. As a truth value it says
+/// whether it is true as things stand; `Simulation.run_until` waits for it.
+#[pyclass(frozen, module = "timecoin")]
+pub(crate) struct Condition {
+    sim: Py<Simulation>,
+    pub(crate) goal: Goal,
+}
+
+#[pymethods]
+impl Condition {
+    /// Raises what the node answered where it refused the payment.
+    fn __bool__(&self, py: Python<'_>) -> PyResult<bool> {
+        let sim = &self.sim.get().sim;
+        blocking(py, || self.goal.is_met(&*sim.read()?))
+    }
+
+    fn __repr__(&self) -> String {
+        let (name, payment) = match &self.goal {
+            Goal::Finalized(payment) => ("finalized", Some(payment)),
+            Goal::Confirmed(payment) => ("confirmed", Some(payment)),
+            Goal::Height(_) => ("height", None),
+        };
+        let txid = payment.map(|payment| format!("'{}'", payment.txid));
+        fields("Condition", &[("what", &format!("'{name}'")), ("txid", &Maybe(txid))])
+    }
+}
