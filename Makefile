@@ -9,10 +9,10 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 help: ## says what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: ## builds all it needs and tells two stories: one node from start to restart, four that fail
-	cargo build --quiet --release -p timecoin-core --example demo --example network
+demo: ## builds all it needs and tells stories: one node on disk; four that crash and are parted
+	cargo build --quiet --release -p timecoin-core --example demo --example testbed
 	$(TARGET)/release/examples/demo
-	$(TARGET)/release/examples/network
+	$(TARGET)/release/examples/testbed
 
 test: test-rust test-c test-python ## runs every test
 
