@@ -704,6 +704,12 @@ typedef struct {
     uint64_t at_us;
 } tc_sim_failure_t;
 
+/** A network of real nodes in this process. Owned: free with tc_localnet_free. */
+typedef struct {
+    /** 0 for none. */
+    uint64_t id;
+} tc_localnet_t;
+
 /** It did what was asked. */
 #define TC_OK 0
 
@@ -2036,8 +2042,8 @@ tc_status_t tc_draft_free(tc_draft_t draft);
  * masternodes: 1 to 200.
  * settings: n_settings of them. An empty text is none. Durations are as 20ms, 1.5s, 2min or 1h.
  *
- *   latency                  of each message: as 50ms, 20ms..80ms or log-normal(40ms, 0.5);
- *                            default 20ms..80ms
+ *   latency                  of each message, as 50ms, 20ms..80ms or log-normal(40ms, 0.5), half
+ *                            of which are below 40ms; default 20ms..80ms
  *   loss_ppm, duplicate_ppm, reorder_ppm
  *                            of a million messages; default 0
  *   bandwidth                1 to 10^12 bytes a second of each link, or empty; default empty
@@ -2445,6 +2451,251 @@ tc_status_t tc_sim_failure_text(tc_sim_t sim,
                                 char *text_out,
                                 size_t text_bytes,
                                 size_t *required_out);
+
+/* ---- Networks of real nodes in this process ---- */
+
+/**
+ * Starts a network of real nodes in this process, connected in memory: the threads, clocks,
+ * stores and checks of production, and the verbs of networks in virtual time, in real time. The
+ * same seed and settings make the same chain and the same wallets as tc_sim_new.
+ *
+ * masternodes: 1 to 200.
+ * settings: n_settings of them. An empty text is none. Durations are as 20ms, 1.5s, 2min or 1h.
+ *
+ *   latency, loss_ppm, duplicate_ppm, reorder_ppm, bandwidth
+ *                              of links, as for tc_sim_new; default at once, without loss
+ *   observers                  0 to 100 nodes beside the masternodes; default 0
+ *   storage                    memory, temporary for a directory that ends with the net, or the
+ *                              path of one that stays; default memory
+ *   round_timeout              1ms to 1h; default 2s
+ *   wallets                    1 to 1000 that the genesis funds; default 4
+ *   coins_per_wallet           1 to 1000 of 10000 TIME; default 16
+ *   epoch_blocks               1 to 1000000; default 20
+ *   block_interval             1ms to 1h; default 1s
+ *   shared_verification_cache  true or false: whether a node believes what another found out
+ *                              about a signature; default false
+ *   encode_messages            true or false: whether messages travel as bytes; default false
+ *   sync_writes                true or false: whether a write counts only once the disk has it;
+ *                              default true
+ *   submit_timeout             1ms to 1h that a submit waits for its answer; default 30s
+ *
+ * net_out: owned, free with tc_localnet_free.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_CONFIG, TC_ERROR_INVALID_GENESIS,
+ * TC_ERROR_NO_THREADS, TC_ERROR_STORAGE_ numbers.
+ */
+tc_status_t tc_localnet_new(uint64_t masternodes,
+                            uint64_t seed,
+                            const tc_setting_t *settings,
+                            size_t n_settings,
+                            tc_localnet_t *net_out);
+
+/**
+ * Ends all nodes in order; waiting calls return TC_ERROR_CLOSED. Closing a closed net is fine.
+ *
+ * timeout_ms: how long this call waits for that.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_TIMEOUT where it takes longer: it goes on behind.
+ */
+tc_status_t tc_localnet_close(tc_localnet_t net, uint64_t timeout_ms);
+
+/**
+ * Frees a net, which closes it.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, also for what was freed already.
+ */
+tc_status_t tc_localnet_free(tc_localnet_t net);
+
+/**
+ * The address of a wallet that the genesis funds; a new name takes one that has none.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT where all
+ * have other names.
+ */
+tc_status_t tc_localnet_wallet_address(tc_localnet_t net,
+                                       const char *name,
+                                       tc_address_t *address_out);
+
+/**
+ * What a wallet can spend, in units.
+ *
+ * Errors: as tc_localnet_wallet_address.
+ */
+tc_status_t tc_localnet_wallet_balance(tc_localnet_t net,
+                                       const char *name,
+                                       uint64_t *units_out);
+
+/**
+ * Pays from a wallet, at the first node that takes part, and returns once that has admitted it.
+ *
+ * name: of the wallet. units: in units. payment_out: its struct_size is set by the caller; may be
+ * null.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT,
+ * TC_ERROR_INSUFFICIENT_FUNDS, TC_ERROR_TOO_MANY_COINS, TC_ERROR_CLOSED where no node takes part,
+ * and as tc_node_submit_transaction.
+ */
+tc_status_t tc_localnet_pay(tc_localnet_t net,
+                            const char *name,
+                            const tc_address_t *address,
+                            uint64_t units,
+                            tc_payment_t *payment_out);
+
+/**
+ * Pays from a wallet, at a node.
+ *
+ * Errors: as tc_localnet_pay; TC_ERROR_INVALID_ARGUMENT also for a node that is not there.
+ */
+tc_status_t tc_localnet_pay_at(tc_localnet_t net,
+                               uint64_t node,
+                               const char *name,
+                               const tc_address_t *address,
+                               uint64_t units,
+                               tc_payment_t *payment_out);
+
+/**
+ * Waits until a transaction is final or confirmed at every node that takes part.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_TIMEOUT where that takes
+ * longer than within_ms; what a node answered where it refused the payment; TC_ERROR_CLOSED where
+ * no node takes part.
+ */
+tc_status_t tc_localnet_run_until_finalized(tc_localnet_t net,
+                                            const tc_txid_t *txid,
+                                            uint64_t within_ms);
+
+/**
+ * Waits until a transaction is in a block that every node that takes part has.
+ *
+ * Errors: as tc_localnet_run_until_finalized.
+ */
+tc_status_t tc_localnet_run_until_confirmed(tc_localnet_t net,
+                                            const tc_txid_t *txid,
+                                            uint64_t within_ms);
+
+/**
+ * Waits until every node that takes part has the block of a height.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_TIMEOUT, TC_ERROR_CLOSED.
+ */
+tc_status_t tc_localnet_run_until_height(tc_localnet_t net,
+                                         uint64_t height,
+                                         uint64_t within_ms);
+
+/**
+ * Ends a node as the end of its process would: nothing more is written or sent.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_INVALID_ARGUMENT for a node that is not there;
+ * TC_ERROR_TIMEOUT.
+ */
+tc_status_t tc_localnet_crash(tc_localnet_t net, uint64_t node);
+
+/**
+ * Starts a crashed node from what its store holds. A node that runs goes on.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_INVALID_ARGUMENT for a node that is not there;
+ * TC_ERROR_CLOSED, TC_ERROR_STORAGE_ numbers.
+ */
+tc_status_t tc_localnet_restart(tc_localnet_t net, uint64_t node);
+
+/**
+ * Lets a node stand still; what is sent to it waits, as far as there is room.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_INVALID_ARGUMENT for a node that is not there.
+ */
+tc_status_t tc_localnet_pause(tc_localnet_t net, uint64_t node);
+
+/**
+ * Lets a node go on that was paused.
+ *
+ * Errors: as tc_localnet_pause.
+ */
+tc_status_t tc_localnet_resume(tc_localnet_t net, uint64_t node);
+
+/**
+ * Cuts the network between groups of nodes. What is under way arrives.
+ *
+ * groups: for each of the first n_nodes nodes any number that stands for its group; every other
+ * node is alone.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT where n_nodes
+ * is more than there are.
+ */
+tc_status_t tc_localnet_partition(tc_localnet_t net,
+                                  const uint32_t *groups,
+                                  size_t n_nodes);
+
+/**
+ * Opens all links that are cut.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE.
+ */
+tc_status_t tc_localnet_heal(tc_localnet_t net);
+
+/**
+ * Changes how all links behave that have no behaviour of their own.
+ *
+ * settings: n_settings of them, as for tc_sim_set_links.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_CONFIG.
+ */
+tc_status_t tc_localnet_set_links(tc_localnet_t net,
+                                  const tc_setting_t *settings,
+                                  size_t n_settings);
+
+/**
+ * Gives one direction of one link a behaviour of its own.
+ *
+ * settings: as for tc_localnet_set_links.
+ *
+ * Errors: as tc_localnet_set_links; TC_ERROR_INVALID_ARGUMENT for a node that is not there.
+ */
+tc_status_t tc_localnet_set_link(tc_localnet_t net,
+                                 uint64_t from,
+                                 uint64_t to,
+                                 const tc_setting_t *settings,
+                                 size_t n_settings);
+
+/**
+ * Makes everything from and to a node take longer, in ms; 0 ends it.
+ *
+ * Errors: as tc_localnet_pause.
+ */
+tc_status_t tc_localnet_slow(tc_localnet_t net, uint64_t node, uint64_t extra_ms);
+
+/**
+ * A node, to be read, paid through, waited for, subscribed to. After a crash it is closed; the
+ * one that is restarted in its place is another.
+ *
+ * node_out: owned, free with tc_node_free, which leaves the node of the net running.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT for a node
+ * that is not there.
+ */
+tc_status_t tc_localnet_node(tc_localnet_t net, uint64_t node, tc_node_t *node_out);
+
+/**
+ * Whether a node takes part: TC_SIM_NODE_STATE_.
+ *
+ * Errors: as tc_localnet_node.
+ */
+tc_status_t tc_localnet_node_state(tc_localnet_t net, uint64_t node, int32_t *state_out);
+
+/**
+ * The lowest height of all nodes that take part; 0 where none does.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_localnet_height(tc_localnet_t net, uint64_t *height_out);
+
+/**
+ * The node that proposes the next block in round 0.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_NOT_FOUND where no node takes
+ * part.
+ */
+tc_status_t tc_localnet_proposer(tc_localnet_t net,
+                                 uint64_t *node_out);
 
 #ifdef __cplusplus
 }  // extern "C"

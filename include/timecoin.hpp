@@ -433,6 +433,7 @@ class Node {
         detail::check(tc_node_open(config.handle(), &handle));
         handle_ = Owner(handle);
     }
+    explicit Node(tc_node_t handle) : handle_(handle) {}
 
     tc_node_t handle() const { return handle_.get(); }
     void start() { detail::check(tc_node_start(handle())); }
@@ -1016,6 +1017,119 @@ class Partition {
 
   private:
     Simulation &sim_;
+};
+
+/** A network of real nodes in this process, connected in memory, with the verbs of a Simulation, in
+ * real time. Closed when it goes; close it before to know that it worked. */
+class LocalNet {
+  public:
+    /** The settings are listed at tc_localnet_new. */
+    explicit LocalNet(std::uint64_t masternodes, std::uint64_t seed = 0,
+                      const Settings &settings = {}) {
+        tc_localnet_t handle;
+        const auto plain = detail::plain(settings);
+        detail::check(tc_abi_check(TC_ABI_VERSION));
+        detail::check(tc_localnet_new(masternodes, seed, plain.data(), plain.size(), &handle));
+        handle_ = Owner(handle);
+    }
+
+    tc_localnet_t handle() const { return handle_.get(); }
+    void close(Milliseconds timeout) {
+        detail::check(tc_localnet_close(handle(), detail::timeout(timeout)));
+    }
+
+    /** The address of a wallet that the genesis funds; a new name takes one that has none. */
+    Address wallet(const std::string &name) {
+        Address address;
+        detail::check(tc_localnet_wallet_address(handle(), name.c_str(), &address.value));
+        return address;
+    }
+    /** What a wallet can spend. */
+    Amount balance(const std::string &name) {
+        std::uint64_t units = 0;
+        detail::check(tc_localnet_wallet_balance(handle(), name.c_str(), &units));
+        return Amount(units);
+    }
+    /** Pays at the first node that takes part, which admits it. */
+    Payment pay(const std::string &from, const Address &to, Amount amount) {
+        auto payment = detail::report<tc_payment_t>();
+        const std::uint64_t units = amount.units();
+        detail::check(tc_localnet_pay(handle(), from.c_str(), &to.value, units, &payment));
+        return {payment.txid, Amount(payment.fee)};
+    }
+    /** Pays at a node. */
+    Payment pay_at(std::uint64_t node, const std::string &from, const Address &to, Amount amount) {
+        auto payment = detail::report<tc_payment_t>();
+        const std::uint64_t units = amount.units();
+        detail::check(tc_localnet_pay_at(handle(), node, from.c_str(), &to.value, units, &payment));
+        return {payment.txid, Amount(payment.fee)};
+    }
+
+    /** Throws TC_ERROR_TIMEOUT where it is not final everywhere in that time. */
+    void run_until_finalized(const Txid &txid, Milliseconds within) {
+        const auto ms = detail::timeout(within);
+        detail::check(tc_localnet_run_until_finalized(handle(), &txid.value, ms));
+    }
+    void run_until_confirmed(const Txid &txid, Milliseconds within) {
+        const auto ms = detail::timeout(within);
+        detail::check(tc_localnet_run_until_confirmed(handle(), &txid.value, ms));
+    }
+    void run_until_height(std::uint64_t height, Milliseconds within) {
+        detail::check(tc_localnet_run_until_height(handle(), height, detail::timeout(within)));
+    }
+
+    void crash(std::uint64_t node) { detail::check(tc_localnet_crash(handle(), node)); }
+    void restart(std::uint64_t node) { detail::check(tc_localnet_restart(handle(), node)); }
+    void pause(std::uint64_t node) { detail::check(tc_localnet_pause(handle(), node)); }
+    void resume(std::uint64_t node) { detail::check(tc_localnet_resume(handle(), node)); }
+    /** For each of the first nodes any number that stands for its group. */
+    void partition(const std::vector<std::uint32_t> &groups) {
+        detail::check(tc_localnet_partition(handle(), groups.data(), groups.size()));
+    }
+    void heal() { detail::check(tc_localnet_heal(handle())); }
+    /** Changes all links that have no behaviour of their own. */
+    void set_links(const Settings &settings) {
+        const auto plain = detail::plain(settings);
+        detail::check(tc_localnet_set_links(handle(), plain.data(), plain.size()));
+    }
+    /** Changes one direction of one link. */
+    void set_link(std::uint64_t from, std::uint64_t to, const Settings &settings) {
+        const auto plain = detail::plain(settings);
+        detail::check(tc_localnet_set_link(handle(), from, to, plain.data(), plain.size()));
+    }
+    /** Makes everything from and to a node take longer. */
+    void slow(std::uint64_t node, Milliseconds extra) {
+        detail::check(tc_localnet_slow(handle(), node, detail::timeout(extra)));
+    }
+
+    /** A node, to be read, paid through, waited for, subscribed to. */
+    Node node(std::uint64_t node) const {
+        tc_node_t handle;
+        detail::check(tc_localnet_node(this->handle(), node, &handle));
+        return Node(handle);
+    }
+    /** TC_SIM_NODE_STATE_. */
+    std::int32_t node_state(std::uint64_t node) const {
+        std::int32_t state = 0;
+        detail::check(tc_localnet_node_state(handle(), node, &state));
+        return state;
+    }
+    /** The lowest height of all nodes that take part. */
+    std::uint64_t height() const {
+        std::uint64_t height = 0;
+        detail::check(tc_localnet_height(handle(), &height));
+        return height;
+    }
+    /** The node that proposes the next block in round 0. */
+    std::uint64_t proposer() const {
+        std::uint64_t node = 0;
+        detail::check(tc_localnet_proposer(handle(), &node));
+        return node;
+    }
+
+  private:
+    using Owner = detail::Handle<tc_localnet_t, tc_localnet_free>;
+    Owner handle_;
 };
 
 } // namespace timecoin

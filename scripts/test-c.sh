@@ -26,6 +26,7 @@ c examples/c/network.c "$work/network-c"
 cpp examples/cpp/network.cpp "$work/network-cpp"
 c timecoin-ffi/tests/c/misuse.c "$work/misuse"
 c timecoin-ffi/tests/c/misuse_sim.c "$work/misuse-sim"
+c timecoin-ffi/tests/c/misuse_net.c "$work/misuse-net"
 cpp timecoin-ffi/tests/c/smoke.cpp "$work/smoke"
 cp "$target/debug/examples/pay" "$work/pay-rust"
 cp "$target/debug/examples/network" "$work/network-rust"
@@ -47,7 +48,7 @@ valgrind=(valgrind -q --fair-sched=yes --suppressions=timecoin-ffi/tests/c/valgr
     --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
     --error-exitcode=9)
 for program in "pay-c $work/valgrind-c" "pay-cpp $work/valgrind-cpp" network-c network-cpp \
-    misuse misuse-sim smoke; do
+    misuse misuse-sim misuse-net smoke; do
     # shellcheck disable=SC2086 # a program and its argument
     "${valgrind[@]}" "$work"/$program >"$work/out.txt" || { cat "$work/out.txt"; exit 1; }
     echo "valgrind ${program%% *}: clean"

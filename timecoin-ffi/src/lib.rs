@@ -20,6 +20,7 @@ pub mod constants;
 pub mod draft;
 pub mod error;
 pub mod event;
+pub mod localnet;
 pub mod node;
 pub mod proof;
 pub mod query;

@@ -309,11 +309,7 @@ pub extern "C" fn tc_sim_partition(
 ) -> tc_status_t {
     guard(|| {
         let groups = pointer::values(groups, n_nodes, "groups")?;
-        let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-        for (node, group) in groups.into_iter().enumerate() {
-            members.entry(group).or_default().push(node);
-        }
-        cause(sim, &Fault::Partition(members.into_values().collect()))
+        cause(sim, &Fault::Partition(group_members(groups)))
     })
 }
 
@@ -477,6 +473,15 @@ pub(crate) fn settings(
         Ok((name, pointer::text(setting.text, "the text of a setting")?))
     };
     settings.into_iter().map(read).collect()
+}
+
+/// The nodes of each group, from the group of each node.
+pub(crate) fn group_members(groups: Vec<u32>) -> Vec<Vec<usize>> {
+    let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (node, group) in groups.into_iter().enumerate() {
+        members.entry(group).or_default().push(node);
+    }
+    members.into_values().collect()
 }
 
 /// A number of a node, or of nodes: what does not fit is none.

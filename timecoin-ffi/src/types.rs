@@ -91,6 +91,14 @@ pub struct tc_sim_snapshot_t {
     pub id: u64,
 }
 
+/// A network of real nodes in this process. Owned: free with tc_localnet_free.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_localnet_t {
+    /// 0 for none.
+    pub id: u64,
+}
+
 /// Bytes or a text of any length. Owned: free with tc_bytes_free.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

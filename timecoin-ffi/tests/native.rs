@@ -74,6 +74,12 @@ fn misuse_of_simulations_is_refused() {
     assert!(stdout.ends_with(" checks, 0 failures\n"), "{stdout}");
 }
 
+#[test]
+fn misuse_of_nets_is_refused() {
+    let stdout = succeeds("misuse_net.c");
+    assert!(stdout.ends_with(" checks, 0 failures\n"), "{stdout}");
+}
+
 /// The runs that Rust and Python make too, with the digests that they have there.
 #[test]
 fn simulations_are_the_same_in_c() {
@@ -111,10 +117,10 @@ fn the_cpp_header_works() {
 fn misuse_covers_every_function() {
     let header = generate::header();
     let read = |name| fs::read_to_string(root().join("timecoin-ffi/tests/c").join(name)).unwrap();
-    let suite = read("misuse.c") + &read("misuse_sim.c");
+    let suite = read("misuse.c") + &read("misuse_sim.c") + &read("misuse_net.c");
     let is_missing = |name: &&str| !suite.contains(&format!("{name}("));
     let missing: Vec<_> = generate::functions(&header).into_iter().filter(is_missing).collect();
-    assert!(missing.is_empty(), "misuse.c and misuse_sim.c do not call {missing:?}");
+    assert!(missing.is_empty(), "no suite of misuse calls {missing:?}");
 }
 
 /// The C++ header has a use for every function of the C header.

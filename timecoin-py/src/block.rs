@@ -75,6 +75,13 @@ pub(crate) struct Block {
     pub(crate) network: Network,
 }
 
+impl Block {
+    pub(crate) fn of(decided: timecoin_core::Decided, network: Network) -> Self {
+        let certificate = CommitCertificate(decided.certificate.into());
+        Block { block: decided.block, certificate, network }
+    }
+}
+
 #[pymethods]
 impl Block {
     /// Its position, from 1.

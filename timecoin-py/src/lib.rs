@@ -19,6 +19,8 @@ mod hashes;
 mod html;
 mod info;
 mod keys;
+mod local_payment;
+mod localnet;
 mod logging;
 mod masternodes;
 mod node;
@@ -60,6 +62,10 @@ mod _timecoin {
     #[pymodule_export]
     use crate::keys::KeyPair;
     #[pymodule_export]
+    use crate::local_payment::{LocalNodeStatus, LocalPayment, LocalWallet};
+    #[pymodule_export]
+    use crate::localnet::{LocalEvents, LocalNet, LocalPartition};
+    #[pymodule_export]
     use crate::logging::{_set_log_level, drain_logs};
     #[pymodule_export]
     use crate::masternodes::{
@@ -85,6 +91,8 @@ mod _timecoin {
         module.add("ERROR_CODES", PyTuple::new(py, crate::error::codes())?)?;
         module.add("CONFIG_FIELDS", PyTuple::new(py, crate::config::config_fields())?)?;
         let settings = PyTuple::new(py, crate::settings::simulation_settings())?;
-        module.add("SIMULATION_SETTINGS", settings)
+        module.add("SIMULATION_SETTINGS", settings)?;
+        let settings = PyTuple::new(py, crate::settings::localnet_settings())?;
+        module.add("LOCALNET_SETTINGS", settings)
     }
 }

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use timecoin_core::{NodeError, SubmittedTransaction, TransactionStatus};
 
-use crate::block::{Block, CommitCertificate, Tip};
+use crate::block::{Block, Tip};
 use crate::config::Config;
 use crate::convert::{AddressArg, BlockArg, Timeout, bytes, height, type_error};
 use crate::enums::Enum;
@@ -241,11 +241,7 @@ impl Node {
             timecoin_core::BlockId::Height(height) => node.block(height),
             timecoin_core::BlockId::Hash(hash) => node.block(hash),
         })?;
-        Ok(decided.map(|decided| Block {
-            block: decided.block,
-            certificate: CommitCertificate(decided.certificate.into()),
-            network: self.network,
-        }))
+        Ok(decided.map(|decided| Block::of(decided, self.network)))
     }
 
     /// An output and how far its spending is; `None` where it is not known here.
@@ -373,6 +369,11 @@ impl Node {
 }
 
 impl Node {
+    /// A node that runs already.
+    pub(crate) fn of(node: timecoin_core::Node, network: timecoin_core::Network) -> Self {
+        Node { node: Native::new(node), network }
+    }
+
     pub(crate) fn native(&self) -> &Native<timecoin_core::Node> {
         &self.node
     }

@@ -2,7 +2,8 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString, PyTuple};
-use timecoin_core::sim::{Setting, SettingKind};
+use timecoin_core::localnet::LocalNetConfig;
+use timecoin_core::sim::{Setting, SettingKind, SimulationConfig};
 use timecoin_core::types::duration::duration_text;
 
 use crate::convert::type_error;
@@ -73,6 +74,14 @@ fn list(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
 
 /// Name and range of every setting of a simulation.
 pub(crate) fn simulation_settings() -> Vec<(&'static str, &'static str)> {
-    let known = timecoin_core::sim::SimulationConfig::SETTINGS.iter();
-    known.map(|setting| (setting.name, setting.range)).collect()
+    names(SimulationConfig::SETTINGS)
+}
+
+/// Name and range of every setting of a net of real nodes.
+pub(crate) fn localnet_settings() -> Vec<(&'static str, &'static str)> {
+    names(LocalNetConfig::SETTINGS)
+}
+
+fn names(settings: &[Setting]) -> Vec<(&'static str, &'static str)> {
+    settings.iter().map(|setting| (setting.name, setting.range)).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use timecoin_core::Network;
 use timecoin_core::harness::{Goal, SharedSimulation, SimPayment as Core};
@@ -13,6 +14,8 @@ use crate::guard::{blocking, drive};
 use crate::hashes::Txid;
 use crate::html::{Maybe, fields};
 use crate::info::status_member;
+use crate::local_payment::NetGoal;
+use crate::localnet::LocalNet;
 use crate::simulation::Simulation;
 use crate::transaction::Transaction;
 
@@ -108,13 +111,13 @@ impl SimPayment {
     /// as things stand, and something to `run_until`.
     #[getter]
     fn finalized(&self, py: Python<'_>) -> Condition {
-        Condition { sim: self.sim.clone_ref(py), goal: Goal::Finalized(self.payment.submission()) }
+        Condition::of_sim(self.sim.clone_ref(py), Goal::Finalized(self.payment.submission()))
     }
 
     /// The condition that it is in a block that every honest node that runs has.
     #[getter]
     fn confirmed(&self, py: Python<'_>) -> Condition {
-        Condition { sim: self.sim.clone_ref(py), goal: Goal::Confirmed(self.payment.submission()) }
+        Condition::of_sim(self.sim.clone_ref(py), Goal::Confirmed(self.payment.submission()))
     }
 
     /// How far it is at the first honest node that runs; `None` where it does not know it. See
@@ -143,29 +146,64 @@ impl SimPayment {
     }
 }
 
-/// Something that comes true in a simulation, as `SimPayment.finalized`. As a truth value it says
-/// whether it is true as things stand; `Simulation.run_until` waits for it.
+/// Something that comes true in a network, as `SimPayment.finalized`. As a truth value it says
+/// whether it is true as things stand; `run_until` waits for it.
 #[pyclass(frozen, module = "timecoin")]
-pub(crate) struct Condition {
-    sim: Py<Simulation>,
-    pub(crate) goal: Goal,
+pub(crate) struct Condition(What);
+
+enum What {
+    Sim(Py<Simulation>, Goal),
+    Net(Py<LocalNet>, NetGoal),
 }
 
 #[pymethods]
 impl Condition {
     /// Raises what the node answered where it refused the payment.
     fn __bool__(&self, py: Python<'_>) -> PyResult<bool> {
-        let sim = &self.sim.get().sim;
-        blocking(py, || self.goal.is_met(&*sim.read()?))
+        match &self.0 {
+            What::Sim(sim, goal) => {
+                let sim = &sim.get().sim;
+                blocking(py, || goal.is_met(&*sim.read()?))
+            }
+            What::Net(net, goal) => net.get().native().call(py, |net| Ok(goal.is_met(net))),
+        }
     }
 
     fn __repr__(&self) -> String {
-        let (name, payment) = match &self.goal {
-            Goal::Finalized(payment) => ("finalized", Some(payment)),
-            Goal::Confirmed(payment) => ("confirmed", Some(payment)),
-            Goal::Height(_) => ("height", None),
+        let (name, txid) = match &self.0 {
+            What::Sim(_, Goal::Finalized(payment)) => ("finalized", Some(payment.txid)),
+            What::Sim(_, Goal::Confirmed(payment)) => ("confirmed", Some(payment.txid)),
+            What::Sim(_, Goal::Height(_)) => ("height", None),
+            What::Net(_, goal) if goal.is_confirmed => ("confirmed", Some(goal.txid)),
+            What::Net(_, goal) => ("finalized", Some(goal.txid)),
         };
-        let txid = payment.map(|payment| format!("'{}'", payment.txid));
-        fields("Condition", &[("what", &format!("'{name}'")), ("txid", &Maybe(txid))])
+        let txid = Maybe(txid.map(|txid| format!("'{txid}'")));
+        fields("Condition", &[("what", &format!("'{name}'")), ("txid", &txid)])
+    }
+}
+
+impl Condition {
+    pub(crate) fn of_sim(sim: Py<Simulation>, goal: Goal) -> Self {
+        Condition(What::Sim(sim, goal))
+    }
+
+    pub(crate) fn of_net(net: Py<LocalNet>, goal: NetGoal) -> Self {
+        Condition(What::Net(net, goal))
+    }
+
+    /// What a simulation can run until.
+    pub(crate) fn sim_goal(&self) -> PyResult<&Goal> {
+        match &self.0 {
+            What::Sim(_, goal) => Ok(goal),
+            What::Net(..) => Err(PyTypeError::new_err("condition: it is of a LocalNet")),
+        }
+    }
+
+    /// What a net can wait for.
+    pub(crate) fn net_goal(&self) -> PyResult<NetGoal> {
+        match &self.0 {
+            What::Net(_, goal) => Ok(*goal),
+            What::Sim(..) => Err(PyTypeError::new_err("condition: it is of a Simulation")),
+        }
     }
 }

@@ -131,7 +131,7 @@ impl Simulation {
     ) -> PyResult<()> {
         let (py, sim) = (slf.py(), &slf.get().sim);
         if let Ok(condition) = condition.cast::<Condition>() {
-            let goal = &condition.get().goal;
+            let goal = condition.get().sim_goal()?;
             return drive(py, sim, |drive| drive.run_until(goal, within.0));
         }
         if !condition.is_callable() {

@@ -14,6 +14,7 @@ mod events;
 mod faults;
 mod link;
 mod payments;
+mod settings;
 mod status;
 mod switch;
 mod wait;

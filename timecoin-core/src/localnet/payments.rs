@@ -5,7 +5,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use super::LocalNet;
 use crate::engine::output::TransactionStatus;
 use crate::node::NodeError;
-use crate::sim::{PayError, Wallet, Wallets};
+use crate::sim::{Coin, PayError, Wallet, Wallets};
 use crate::types::address::Address;
 use crate::types::amount::Amount;
 use crate::types::hash::Txid;
@@ -63,6 +63,40 @@ impl LocalNet {
         self.place(node)?;
         let transaction = self.payment_between(from, to, value)?;
         self.submit(node, transaction)
+    }
+
+    /// Pays from a wallet to an address: at a node, or else at the first that takes part, which
+    /// admits it.
+    ///
+    /// # Errors
+    /// As [`LocalNet::pay_at`]; the wallet keeps its coins then, unless no answer came.
+    pub fn pay_to(
+        &self,
+        node: Option<usize>,
+        from: &str,
+        to: Address,
+        value: Amount,
+    ) -> Result<Arc<Transaction>, NodeError> {
+        let first = || self.running().next().map(|(position, _)| position);
+        let node = node.or_else(first).ok_or(NodeError::Closed)?;
+        self.place(node)?;
+        let before = self.wallet(from)?;
+        let transaction = self.payment(from, to, value)?;
+        let paid = Arc::new(transaction.clone());
+        match self.submit(node, transaction) {
+            Ok(_) => Ok(paid),
+            Err(error @ NodeError::Timeout { .. }) => Err(error),
+            Err(error) => {
+                let is_spent = |coin: &&Coin| {
+                    paid.inputs.iter().any(|input| input.previous_output == coin.outpoint)
+                };
+                let mut purse = self.purse();
+                for coin in before.coins.iter().filter(is_spent) {
+                    purse.wallets.give(&before.address(), *coin);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Signs a payment without submitting it. Its coin is spent as far as the wallet knows.

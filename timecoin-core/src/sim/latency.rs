@@ -31,7 +31,7 @@ impl Latency {
                 let exponent = random.normal() * i64::from(sigma_permille) / 1_000;
                 // e^x = 2^(x / ln 2), and 1 / ln 2 = 94548 / 65536.
                 let power = exp2(exponent * 94_548 / 65_536);
-                let delay = u128::from(micros(median)) * u128::from(power) >> 32;
+                let delay = (u128::from(micros(median)) * u128::from(power)) >> 32;
                 Duration::from_micros(u64::try_from(delay).unwrap_or(u64::MAX))
             }
         }
@@ -53,7 +53,7 @@ fn exp2(x: i64) -> u64 {
     let mut power: u128 = 1 << 32;
     for (bit, root) in (0..16u32).rev().zip(ROOTS_OF_TWO) {
         if fraction >> bit & 1 == 1 {
-            power = power * u128::from(root) >> 32;
+            power = (power * u128::from(root)) >> 32;
         }
     }
     let shifted = if whole >= 0 { power << whole } else { power >> -whole };

@@ -72,6 +72,7 @@ pub use wire::Wire;
 pub use workload::{Coin, FEE, Wallet, Workload};
 
 pub(crate) use founding::{Founding, FoundingPlan};
+pub(crate) use settings::{HOUR_MS, find as find_setting};
 pub(crate) use workload::Wallets;
 
 use checks::Checks;

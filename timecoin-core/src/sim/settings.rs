@@ -62,32 +62,42 @@ pub enum SettingError {
 }
 
 impl Setting {
-    const fn new(name: &'static str, kind: SettingKind, range: &'static str) -> Self {
+    pub(crate) const fn new(name: &'static str, kind: SettingKind, range: &'static str) -> Self {
         Setting { name, kind, range, least: 0, most: u64::MAX }
     }
 
-    const fn count(name: &'static str, range: &'static str, least: u64, most: u64) -> Self {
+    pub(crate) const fn count(
+        name: &'static str,
+        range: &'static str,
+        least: u64,
+        most: u64,
+    ) -> Self {
         Setting { name, kind: SettingKind::Count, range, least, most }
     }
 
     /// Bounds in milliseconds.
-    const fn duration(name: &'static str, range: &'static str, least: u64, most: u64) -> Self {
+    pub(crate) const fn duration(
+        name: &'static str,
+        range: &'static str,
+        least: u64,
+        most: u64,
+    ) -> Self {
         Setting { name, kind: SettingKind::Duration, range, least, most }
     }
 
-    fn refuse(&self, value: &str, range: impl Into<String>) -> SettingError {
+    pub(crate) fn refuse(&self, value: &str, range: impl Into<String>) -> SettingError {
         let value = value.chars().take(100).collect();
         SettingError::Range { name: self.name, value, range: range.into() }
     }
 
-    fn read_count<T: TryFrom<u64>>(&self, text: &str) -> Result<T, SettingError> {
+    pub(crate) fn read_count<T: TryFrom<u64>>(&self, text: &str) -> Result<T, SettingError> {
         let number: Option<u64> = text.trim().parse().ok();
         let number = number.filter(|number| (self.least..=self.most).contains(number));
         let number = number.and_then(|number| T::try_from(number).ok());
         number.ok_or_else(|| self.refuse(text, self.range))
     }
 
-    fn read_duration(&self, text: &str) -> Result<Duration, SettingError> {
+    pub(crate) fn read_duration(&self, text: &str) -> Result<Duration, SettingError> {
         let duration = parse_duration(text).map_err(|e| self.refuse(text, e.to_string()))?;
         if self.holds(duration) { Ok(duration) } else { Err(self.refuse(text, self.range)) }
     }
@@ -97,16 +107,22 @@ impl Setting {
         bounds.contains(&duration)
     }
 
-    fn read_truth(&self, text: &str) -> Result<bool, SettingError> {
+    pub(crate) fn read_truth(&self, text: &str) -> Result<bool, SettingError> {
         text.trim().parse().map_err(|_| self.refuse(text, self.range))
     }
 
-    fn read_text<T: FromStr<Err = TextError>>(&self, text: &str) -> Result<T, SettingError> {
+    pub(crate) fn read_text<T: FromStr<Err = TextError>>(
+        &self,
+        text: &str,
+    ) -> Result<T, SettingError> {
         text.parse().map_err(|error: TextError| self.refuse(text, error.to_string()))
     }
 }
 
-fn find(settings: &'static [Setting], name: &str) -> Result<&'static Setting, SettingError> {
+pub(crate) fn find(
+    settings: &'static [Setting],
+    name: &str,
+) -> Result<&'static Setting, SettingError> {
     settings.iter().find(|setting| setting.name == name).ok_or_else(|| {
         let known: Vec<_> = settings.iter().map(|setting| setting.name).collect();
         let name = name.chars().take(100).collect();
@@ -282,7 +298,7 @@ fn out_of(name: &'static str, value: usize, range: &str) -> SimulationError {
 /// PROTOCOL 3.
 const MASTERNODES_MAX: usize = 200;
 
-const HOUR_MS: u64 = 3_600_000;
+pub(crate) const HOUR_MS: u64 = 3_600_000;
 const LATENCY: &str = "as in 20ms, 20ms..80ms or log-normal(40ms, 0.5)";
 const MILLION: &str = "0 to 1000000";
 

@@ -85,10 +85,9 @@ impl Simulation {
     /// run and has no block with it.
     pub fn transaction_status(&self, node: usize, txid: &Txid) -> Option<TransactionStatus> {
         let sim_node = self.nodes.get(node)?;
-        if let Some(height) = self.archive.confirmed_at(txid) {
-            if height <= sim_node.height() {
-                return Some(TransactionStatus::Confirmed(height));
-            }
+        let confirmed = self.archive.confirmed_at(txid);
+        if let Some(height) = confirmed.filter(|height| *height <= sim_node.height()) {
+            return Some(TransactionStatus::Confirmed(height));
         }
         let engine = sim_node.engine()?;
         let is_known = engine.mempool().contains(txid) || engine.mempool().is_waiting(txid);

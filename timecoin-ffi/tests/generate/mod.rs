@@ -163,6 +163,7 @@ const SOURCES: &[&str] = &[
     "draft",
     "sim",
     "sim_read",
+    "localnet",
 ];
 
 const HEADINGS: &[(&str, &str)] = &[
@@ -185,6 +186,7 @@ const HEADINGS: &[(&str, &str)] = &[
     ("tc_sim_new", "Networks in virtual time"),
     ("tc_sim_snapshot", "Going back to a snapshot"),
     ("tc_sim_digest", "Reading a network in virtual time"),
+    ("tc_localnet_new", "Networks of real nodes in this process"),
 ];
 
 const PREFACE: &str = "\
