@@ -11,8 +11,9 @@ use crate::types::amount::Amount;
 use crate::types::chain::{Epoch, Height, Timestamp};
 use crate::types::encode::encode;
 use crate::types::hash::{ChainId, Tag, Txid, hash};
-use crate::types::keys::{KeyPair, PublicKey};
+use crate::types::keys::{InputSignature, KeyPair, PublicKey};
 use crate::types::masternode_set::{Masternode, MasternodeSet, MasternodeSetError};
+use crate::types::signature_memo::SignatureMemo;
 use crate::types::transaction::{OutPoint, TxOutput};
 
 /// The seed of the masternode key that [`Genesis::regtest`] names when it is given none.
@@ -415,6 +416,7 @@ struct ChainInner {
     genesis: Genesis,
     id: ChainId,
     set: MasternodeSet,
+    memo: Option<Arc<dyn SignatureMemo>>,
 }
 
 impl Chain {
@@ -425,7 +427,21 @@ impl Chain {
     pub fn new(genesis: Genesis) -> Result<Self, GenesisError> {
         genesis.check()?;
         let (id, set) = (genesis.chain_id(), genesis.masternode_set()?);
-        Ok(Chain(Arc::new(ChainInner { genesis, id, set })))
+        Ok(Chain(Arc::new(ChainInner { genesis, id, set, memo: None })))
+    }
+
+    /// The same chain, where signatures that `memo` remembers need not be verified.
+    pub fn with_signature_memo(&self, memo: &Arc<dyn SignatureMemo>) -> Self {
+        let ChainInner { genesis, id, set, .. } = &*self.0;
+        let (genesis, set) = (genesis.clone(), set.with_memo(memo));
+        let memo = Some(Arc::clone(memo));
+        Chain(Arc::new(ChainInner { genesis, id: *id, set, memo }))
+    }
+
+    /// Whether the signature of an input is known to be valid, because this process made it.
+    pub fn is_remembered(&self, item: &InputSignature) -> bool {
+        let made = self.0.memo.as_ref().map(|memo| memo.find(&item.key, item.message.as_bytes()));
+        made.flatten() == Some(item.signature)
     }
 
     /// Its identity.

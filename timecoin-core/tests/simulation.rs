@@ -1,10 +1,14 @@
 //! Whole networks under seeded faults. `SEEDS` sets how many seeds are run, `SEED` runs one, with
 //! `JOURNAL` the last so many lines of what happened.
 
-use std::sync::Mutex;
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+#![allow(clippy::print_stdout, reason = "what was measured is printed")]
+
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use timecoin_core::node::SharedSignatures;
 use timecoin_core::sim::{Failure, Plan, Scenario, Simulation};
 
 /// Seeds that `cargo test` runs.
@@ -12,6 +16,9 @@ const SEEDS: u64 = 2_000;
 
 /// Threads that run them.
 const THREADS: usize = 2;
+
+/// Of so many seeds one is run without any memory of what was checked.
+const EVERYWHERE_EVERY: u64 = 128;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
@@ -26,6 +33,19 @@ fn play(scenario: &Scenario) -> (Simulation, Result<(), Failure>) {
 fn check(scenario: &Scenario) -> Result<[u8; 32], Failure> {
     let (sim, result) = play(scenario);
     result.map(|()| sim.digest())
+}
+
+/// I11: a scenario run twice. Both runs share the signatures that they make; for some seeds
+/// the second checks every message at every node instead, and must do the very same.
+fn check_twice(scenario: &Scenario) -> [Result<[u8; 32], Failure>; 2] {
+    let mut once = scenario.clone();
+    once.config.signatures = Some(Arc::new(SharedSignatures::new()));
+    let mut again = once.clone();
+    if scenario.config.seed.is_multiple_of(EVERYWHERE_EVERY) {
+        again.config.signatures = None;
+        again.config.verify_everywhere = true;
+    }
+    [check(&once), check(&again)]
 }
 
 /// The scenario with as few faults as it takes to fail in the same way.
@@ -75,8 +95,7 @@ fn run_seeds(name: &str, make: fn(u64) -> Scenario) {
                         return;
                     }
                     let scenario = make(seed);
-                    let once = check(&scenario);
-                    let again = check(&scenario);
+                    let [once, again] = check_twice(&scenario);
                     micros.fetch_add(scenario.span_micros(), Ordering::Relaxed);
                     let text = match (&once, &again) {
                         (Ok(one), Ok(two)) if one == two => continue,

@@ -72,6 +72,11 @@ impl BallotBox {
         Some(seals)
     }
 
+    /// The seals for a block in one round, in the order in which they came.
+    pub fn seals(&self, round: Round, block: BlockHash) -> &[Seal] {
+        self.by_block.get(&(round, block)).map_or(&[], Vec::as_slice)
+    }
+
     /// Every round and block that has a quorum.
     pub fn quorums(&self, quorum: usize) -> impl Iterator<Item = (Round, BlockHash)> + '_ {
         let reached = move |seals: &Vec<Seal>| seals.len() >= quorum;

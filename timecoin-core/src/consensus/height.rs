@@ -10,7 +10,7 @@ use super::ballots::{BallotBox, Heard, ROUNDS_AHEAD_MAX};
 use super::round::{Action, Input, Position, RoundState, transition};
 use crate::ledger::block::{Connected, VerifiedBlock};
 use crate::types::ballot::{Choice, PreparedBlock, SignedBallot};
-use crate::types::certificate::{CommitCertificate, PreparedCertificate};
+use crate::types::certificate::{CommitCertificate, PreparedCertificate, Seal};
 use crate::types::chain::{Epoch, Height, Round, Timestamp};
 use crate::types::hash::BlockHash;
 use crate::types::masternode_set::{MasternodeIndex, MasternodeSet};
@@ -152,6 +152,11 @@ impl Consensus {
     /// Takes the state after a block out, once the block is decided.
     pub fn take_connected(&mut self, hash: &BlockHash) -> Option<Connected> {
         self.candidates.get_mut(hash)?.connected.take()
+    }
+
+    /// The seals of Commits to a block in one round, quorum or not.
+    pub fn commit_seals(&self, round: Round, block: BlockHash) -> &[Seal] {
+        self.commits.seals(round, block)
     }
 
     /// How many ballots and blocks are kept.

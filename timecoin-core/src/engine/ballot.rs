@@ -92,7 +92,7 @@ impl Engine {
     }
 
     /// A Prepare or Commit that is only late needs no answer; one that is repeated does.
-    fn answer_behind(&mut self, from: PeerId, ballot: &Ballot) {
+    pub(super) fn answer_behind(&mut self, from: PeerId, ballot: &Ballot) {
         let is_tip = ballot.height == self.state.tip.height;
         let is_vote = matches!(ballot.choice, Choice::Prepare(_) | Choice::Commit(_));
         let key = (from, ballot.choice.phase());

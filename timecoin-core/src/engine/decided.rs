@@ -64,6 +64,8 @@ impl Engine {
         let hash = certificate.block;
         let connected = self.connected_for_decision(&certificate, utxos)?;
         let connected = connected.decide(certificate.clone());
+        self.tip_seals = self.consensus.commit_seals(certificate.round, hash).to_vec();
+        self.tip_seals.extend(&certificate.seals);
         let commit = Arc::new(BlockCommit { connected, certificate });
         self.unstaged.push(Arc::clone(&commit));
         self.outputs.push_back(Output::Commit(Arc::clone(&commit)));

@@ -106,6 +106,15 @@ impl SignGuard {
         self.is_observing
     }
 
+    /// What is kept of the signatures of the epoch, by name.
+    pub(super) fn tables(&self) -> [(&'static str, usize); 3] {
+        [
+            ("signed votes", self.votes.len()),
+            ("guarded approves", self.approves.len()),
+            ("guarded commits", self.commits.len()),
+        ]
+    }
+
     /// Allows a ballot, and remembers it.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::ledger::block::VerifiedBlock;
-use crate::types::ballot::SignedBallot;
+use crate::types::ballot::{Ballot, SignedBallot};
 use crate::types::certificate::{ApproveCertificate, CommitCertificate, FinalityCertificate};
 use crate::types::chain::Epoch;
 use crate::types::evidence::Evidence;
@@ -47,6 +47,8 @@ pub enum VerifiedMessage {
     Ballot(SignedBallot),
     /// See [`crate::types::message::Message::RoundChange`].
     RoundChange(RoundChange),
+    /// A Prepare or Commit that [`super::Settled`] covers; its signature was not checked.
+    Late(Ballot),
     /// See [`crate::types::message::Message::Decided`].
     Decided(VerifiedBlock, CommitCertificate),
     /// See [`crate::types::message::Message::Block`].

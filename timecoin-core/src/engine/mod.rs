@@ -16,6 +16,7 @@ mod proposal;
 mod propose;
 mod request;
 mod restore;
+mod settled;
 mod sizes;
 mod timeout;
 mod transaction;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use guard::{Refused, SignGuard};
+pub use settled::Settled;
 pub use sizes::TableSize;
 
 use crate::consensus::Consensus;
@@ -38,7 +40,7 @@ use crate::ledger::view::UtxoView;
 use crate::mempool::{Mempool, MempoolLimits};
 use crate::params::Chain;
 use crate::types::ballot::{Phase, PreparedBlock};
-use crate::types::certificate::{ApproveCertificate, FinalityCertificate};
+use crate::types::certificate::{ApproveCertificate, FinalityCertificate, Seal};
 use crate::types::chain::Timestamp;
 use crate::types::evidence::Evidence;
 use crate::types::hash::{BlockHash, EvidenceId, Txid};
@@ -95,6 +97,8 @@ pub struct Engine {
     held_unverified: VecDeque<(PeerId, Message)>,
     late: BTreeSet<(PeerId, Phase)>,
     last_proposal: Option<Proposal>,
+    /// Commits to the tip that were verified here, in the round of its certificate.
+    tip_seals: Vec<Seal>,
     prepared_claims: PreparedClaims,
     restored: BTreeMap<Txid, VerifiedTransaction>,
     /// An observer may have signed in any epoch that began before this.
@@ -143,6 +147,7 @@ impl Engine {
             held_unverified: VecDeque::new(),
             late: BTreeSet::new(),
             last_proposal: None,
+            tip_seals: Vec::new(),
             prepared_claims: PreparedClaims::default(),
             restored: BTreeMap::new(),
             observes_past: None,
@@ -200,6 +205,10 @@ impl Engine {
             VerifiedMessage::Proposal(p) => self.on_proposal(from, p, now, utxos),
             VerifiedMessage::Ballot(b) => self.on_ballot(from, b, now, utxos),
             VerifiedMessage::RoundChange(c) => self.on_round_change(from, c, now, utxos),
+            VerifiedMessage::Late(ballot) => {
+                self.on_late(from, &ballot);
+                Ok(())
+            }
             VerifiedMessage::Decided(b, c) => self.on_decided(from, b, c, now, utxos),
             VerifiedMessage::Block(b) => self.on_block(b, now, utxos),
             VerifiedMessage::Evidence(e) => self.on_evidence(*e, now),

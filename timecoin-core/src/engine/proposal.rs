@@ -7,7 +7,7 @@ use super::ballot::Place;
 use super::input::{PeerId, VerifiedMessage, VerifiedProposal};
 use super::output::{Halt, To};
 use crate::consensus::Consensus;
-use crate::ledger::block::{BlockError, Connected, VerifiedBlock, check_block, check_clock};
+use crate::ledger::block::{BlockError, Connected, VerifiedBlock, check_block_after, check_clock};
 use crate::ledger::view::UtxoView;
 use crate::types::chain::Timestamp;
 use crate::types::hash::Txid;
@@ -109,7 +109,7 @@ impl Engine {
             return Ok(Some(connected));
         }
         let view = self.decided_view(utxos);
-        match check_block(&self.chain, &self.state, &view, block) {
+        match check_block_after(&self.tip_seals, &self.chain, &self.state, &view, block) {
             Ok(connected) => Ok(Some(connected)),
             Err(BlockError::View(error)) => Err(error.into()),
             Err(_) => Ok(None),

@@ -42,4 +42,20 @@ impl Engine {
             table("votes", self.finality.n_transactions(), voted.saturating_add(known)),
         ]
     }
+
+    /// Every table that votes on transactions fill. Nothing of an epoch is left in any of them
+    /// when the next has begun and no transaction waits: their baseline is no entry at all.
+    pub fn vote_tables(&self) -> impl Iterator<Item = TableSize> {
+        let recorded = &self.recorded;
+        let own = [
+            ("recorded transactions", recorded.transactions.len()),
+            ("recorded batches", recorded.batches.len()),
+            ("recorded certificates", recorded.certificates.len()),
+            ("restored transactions", self.restored.len()),
+            ("inventories", self.inventories.len()),
+            ("final outputs", self.final_outputs.len()),
+        ];
+        let all = self.finality.tables().into_iter().chain(self.guard.tables()).chain(own);
+        all.map(|(name, len)| TableSize { name, len, len_max: 0 })
+    }
 }

@@ -76,6 +76,11 @@ impl FinalOutputs {
         self.outputs.extend(outputs.map(|(vout, utxo)| (OutPoint { txid, vout }, utxo)));
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.outputs.len()
+    }
+
     /// Forgets the outputs of a transaction that a block holds.
     pub(super) fn remove(&mut self, transaction: &VerifiedTransaction) {
         let txid = transaction.txid();

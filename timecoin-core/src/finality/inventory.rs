@@ -29,6 +29,11 @@ impl Inventories {
         self.by_voter.values().filter(|inventory| inventory.txids.iter().all(&is_here)).count()
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.by_voter.len()
+    }
+
     /// The inventory of a masternode.
     pub fn of(&self, voter: MasternodeIndex) -> Option<&Verified<CertInventory>> {
         self.by_voter.get(&voter)

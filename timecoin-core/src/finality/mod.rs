@@ -128,6 +128,19 @@ impl Finality {
         self.votes.len()
     }
 
+    /// What is kept of the votes of the epoch, by name.
+    pub(crate) fn tables(&self) -> [(&'static str, usize); 7] {
+        [
+            ("votes", self.votes.len()),
+            ("approved outpoints", self.approved.len()),
+            ("committed outpoints", self.committed.len()),
+            ("open commits", self.open_commits.len()),
+            ("final", self.finals.len()),
+            ("certified", self.certified.len()),
+            ("votes to sign", self.outbox.len()),
+        ]
+    }
+
     /// Whether a transaction has its finality certificate here.
     pub fn is_final(&self, txid: &Txid) -> bool {
         self.votes.get(txid).is_some_and(|votes| votes.is_final())

@@ -22,7 +22,7 @@ pub struct Percentiles {
 impl From<&Latencies> for Percentiles {
     fn from(latencies: &Latencies) -> Self {
         Percentiles {
-            n: latencies.len() as u64,
+            n: latencies.len(),
             p50: latencies.percentile(50),
             p90: latencies.percentile(90),
             p99: latencies.percentile(99),
@@ -87,8 +87,8 @@ impl NetworkMetrics {
             messages_delivered: metrics.delivered,
             messages_refused: metrics.refused,
             offenders: metrics.offenders.len() as u64,
-            finality: (&metrics.finality()).into(),
-            block_gap: (&metrics.block_gaps()).into(),
+            finality: metrics.finality().into(),
+            block_gap: metrics.block_gaps().into(),
         }
     }
 }

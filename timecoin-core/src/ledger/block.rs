@@ -14,7 +14,7 @@ use super::view::{Overlay, UtxoDelta, UtxoView, ViewError};
 use crate::params::Chain;
 use crate::types::amount::Amount;
 use crate::types::block::{BLOCK_VERSION, Block, BlockHeader, transactions_root};
-use crate::types::certificate::{CertificateError, CommitCertificate};
+use crate::types::certificate::{CertificateError, CommitCertificate, Seal};
 use crate::types::chain::{Height, Timestamp};
 use crate::types::encode::encoded_len;
 use crate::types::hash::{BlockHash, ChainId, MerkleRoot, SetHash, UtxoCommitment, Wtxid};
@@ -323,7 +323,22 @@ pub fn check_block(
     view: &dyn UtxoView,
     block: &VerifiedBlock,
 ) -> Result<Connected, BlockError> {
-    let proposer = check_header(chain, state, block.header())?;
+    check_block_after(&[], chain, state, view, block)
+}
+
+/// The same, where the seals in `known` were verified before: Commits to the tip, in the round
+/// of its certificate.
+///
+/// # Errors
+/// As [`check_block`].
+pub(crate) fn check_block_after(
+    known: &[Seal],
+    chain: &Chain,
+    state: &LedgerState,
+    view: &dyn UtxoView,
+    block: &VerifiedBlock,
+) -> Result<Connected, BlockError> {
+    let proposer = check_header(known, chain, state, block.header())?;
     let parent = block.header().parent_certificate.as_ref();
     let applied = apply(chain, state, view, block.transactions(), proposer, parent)?;
     if block.block().transactions.first() != Some(&applied.coinbase) {
@@ -393,6 +408,7 @@ pub fn check_clock(chain: &Chain, timestamp: Timestamp, now: Timestamp) -> Resul
 }
 
 fn check_header(
+    known: &[Seal],
     chain: &Chain,
     state: &LedgerState,
     header: &BlockHeader,
@@ -410,7 +426,7 @@ fn check_header(
     if header.parent != state.tip.hash {
         return Err(BlockError::WrongParent { found: header.parent, expected: state.tip.hash });
     }
-    check_parent_certificate(chain, state, header)?;
+    check_parent_certificate(known, chain, state, header)?;
     if header.masternode_set != state.masternodes.hash() {
         let (found, expected) = (header.masternode_set, state.masternodes.hash());
         return Err(BlockError::WrongMasternodeSet { found, expected });
@@ -425,6 +441,7 @@ fn check_header(
 
 /// A proposer may hold other seals of the parent than this node; any quorum proves it.
 fn check_parent_certificate(
+    known: &[Seal],
     chain: &Chain,
     state: &LedgerState,
     header: &BlockHeader,
@@ -437,10 +454,13 @@ fn check_parent_certificate(
             if named != (chain.params().epoch_of(tip.height), tip.height, tip.hash) {
                 return Err(CertificateError::OtherSubject.into());
             }
-            if state.tip.certificate.as_ref() == Some(certificate) {
+            let own = state.tip.certificate.as_ref();
+            if own == Some(certificate) {
                 return Ok(());
             }
-            Ok(certificate.verify(chain.id(), &state.tip_masternodes)?)
+            let is_same_round = own.is_some_and(|own| own.round == certificate.round);
+            let known = if is_same_round { known } else { &[] };
+            Ok(certificate.verify_unknown(known, chain.id(), &state.tip_masternodes)?)
         }
         _ => Err(CertificateError::OtherSubject.into()),
     }
@@ -512,7 +532,8 @@ fn apply(
     next.tip_masternodes = state.masternodes.clone();
     if chain.params().is_epoch_end(height) {
         let masternodes_min = usize::from(chain.params().masternodes_min);
-        next.masternodes = Arc::make_mut(&mut next.registry).begin_epoch(masternodes_min);
+        let registry = Arc::make_mut(&mut next.registry);
+        next.masternodes = registry.begin_epoch(masternodes_min, &next.masternodes);
     }
     Ok(Applied { state: next, delta, fees, coinbase })
 }

@@ -117,8 +117,13 @@ impl Registry {
 
     /// Applies what waits for the boundary: who registered joins, as far as the set's maximum
     /// allows, in the order of registration; who leaves goes, proven faults first, as far as
-    /// the set keeps `masternodes_min`. Returns the set of the next epoch.
-    pub(crate) fn begin_epoch(&mut self, masternodes_min: usize) -> MasternodeSet {
+    /// the set keeps `masternodes_min`. Returns the set of the next epoch, which follows
+    /// `current`.
+    pub(crate) fn begin_epoch(
+        &mut self,
+        masternodes_min: usize,
+        current: &MasternodeSet,
+    ) -> MasternodeSet {
         let mut order: Vec<(u64, PublicKey)> =
             self.entries.iter().map(|(key, entry)| (entry.sequence, *key)).collect();
         order.sort_unstable();
@@ -149,7 +154,8 @@ impl Registry {
         }
         let active = self.entries.values().filter(|entry| entry.is_active);
         let members = active.map(|entry| entry.masternode.clone()).collect();
-        MasternodeSet::new(members).expect("the minimum is at least one and every key was checked")
+        let next = current.with_members(members);
+        next.expect("the minimum is at least one and every key was checked")
     }
 
     fn remove(&mut self, key: &PublicKey) {

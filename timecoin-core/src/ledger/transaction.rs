@@ -225,7 +225,9 @@ pub fn verify_unknown_transactions(
     for (transaction, _) in checked.iter().flatten().filter(|(_, is_known)| !is_known) {
         signatures.extend(transaction.input_signatures(chain.id(), &transaction.txid()));
     }
-    let are_valid = verify_inputs(&signatures).is_ok();
+    let unknown: Vec<InputSignature> =
+        signatures.iter().filter(|item| !chain.is_remembered(item)).copied().collect();
+    let are_valid = verify_inputs(&unknown).is_ok();
     let mut from = 0;
     let conclude = |checked: Result<(VerifiedTransaction, bool), TransactionError>| {
         let (transaction, is_known) = checked?;

@@ -24,7 +24,7 @@ pub struct Parcel {
 
 #[derive(Debug)]
 enum Content {
-    Value(Message),
+    Value(Box<Message>),
     Bytes(Vec<u8>),
 }
 
@@ -50,7 +50,11 @@ pub(super) enum Opened {
 impl Parcel {
     /// A message that never leaves the process.
     pub fn of(message: Message) -> Self {
-        Parcel { bytes: bytes_about(&message), content: Content::Value(message), belief: None }
+        Parcel {
+            bytes: bytes_about(&message),
+            content: Content::Value(Box::new(message)),
+            belief: None,
+        }
     }
 
     /// The bytes of a message; each receiver decodes them.
@@ -82,7 +86,7 @@ impl Parcel {
     /// The message itself.
     pub(super) fn message(&self) -> Result<Message, MessageError> {
         match &self.content {
-            Content::Value(message) => Ok(message.clone()),
+            Content::Value(message) => Ok(Message::clone(message)),
             Content::Bytes(bytes) => Ok(decode("message", bytes, FRAME_BYTES_MAX)?),
         }
     }

@@ -1,7 +1,7 @@
 //! The decided chain, once for all nodes: agreement is checked where a block comes in, so that
 //! a node's store is a height, and a thousand nodes or snapshots cost what one does.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::wire::Wire;
@@ -11,6 +11,7 @@ use crate::ledger::view::{Lookup, Utxo, UtxoView, ViewError};
 use crate::params::Chain;
 use crate::types::chain::Height;
 use crate::types::hash::{BlockHash, Txid};
+use crate::types::map::HashMap;
 use crate::types::message::{Decided, Message};
 use crate::types::transaction::OutPoint;
 
@@ -21,13 +22,15 @@ struct Lifetime {
     spent: Option<Height>,
 }
 
-/// All decided blocks, and every output that ever was.
+/// All decided blocks, and every output that ever was; without those that were let go.
 #[derive(Clone, Debug)]
 pub struct Archive {
+    /// Blocks that were let go.
+    n_gone: u64,
     outputs: HashMap<OutPoint, Lifetime>,
     confirmed: HashMap<Txid, Height>,
     heights: HashMap<BlockHash, Height>,
-    blocks: Vec<Arc<BlockCommit>>,
+    blocks: VecDeque<Arc<BlockCommit>>,
     served: BTreeMap<Height, Arc<Wire>>,
 }
 
@@ -40,25 +43,27 @@ impl Archive {
         Archive {
             confirmed: genesis.collect(),
             outputs,
-            heights: HashMap::new(),
-            blocks: Vec::new(),
+            heights: HashMap::default(),
+            blocks: VecDeque::new(),
+            n_gone: 0,
             served: BTreeMap::new(),
         }
     }
 
     /// The height of the last block that any node decided.
     pub fn height(&self) -> Height {
-        Height(self.blocks.len() as u64)
+        Height(self.n_gone + self.blocks.len() as u64)
     }
 
     /// The block at a height.
     pub fn block(&self, height: Height) -> Option<&Arc<BlockCommit>> {
-        self.blocks.get(usize::try_from(height.0.checked_sub(1)?).ok()?)
+        let position = height.0.checked_sub(1)?.checked_sub(self.n_gone)?;
+        self.blocks.get(usize::try_from(position).ok()?)
     }
 
-    /// All blocks, from height 1.
-    pub fn blocks(&self) -> &[Arc<BlockCommit>] {
-        &self.blocks
+    /// All blocks that are kept: from height 1, unless the settings bound the history.
+    pub fn blocks(&self) -> impl DoubleEndedIterator<Item = &Arc<BlockCommit>> {
+        self.blocks.iter()
     }
 
     /// The height of a block.
@@ -94,7 +99,26 @@ impl Archive {
         let txids = block.transactions().iter().map(|transaction| transaction.txid());
         self.confirmed.extend(txids.chain(coinbase).map(|txid| (txid, height)));
         self.heights.insert(block.hash(), height);
-        self.blocks.push(commit);
+        self.blocks.push_back(commit);
+    }
+
+    /// The lowest height whose block is kept.
+    pub(super) fn lowest(&self) -> Option<Height> {
+        self.blocks.front().map(|commit| commit.height())
+    }
+
+    /// Lets the lowest block go, and all that is only asked for below it.
+    pub(super) fn forget_first(&mut self) -> Option<Arc<BlockCommit>> {
+        let commit = self.blocks.pop_front()?;
+        self.n_gone += 1;
+        for (outpoint, _) in &commit.connected.delta.spent {
+            self.outputs.remove(outpoint);
+        }
+        for transaction in &commit.connected.block.block().transactions {
+            self.confirmed.remove(&transaction.txid());
+        }
+        self.heights.remove(&commit.connected.block.hash());
+        Some(commit)
     }
 
     /// A block with its certificate, as it is sent.

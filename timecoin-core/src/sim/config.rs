@@ -1,5 +1,6 @@
 //! What a simulation is made of.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::disk::Disk;
@@ -9,6 +10,7 @@ use super::plan::Plan;
 use super::workload::Workload;
 use crate::mempool::MempoolLimits;
 use crate::params::{BlockProduction, Genesis};
+use crate::types::signature_memo::SignatureMemo;
 
 /// The settings of a [`super::Simulation`]. The same settings always give the same run.
 #[derive(Clone, Debug)]
@@ -43,8 +45,15 @@ pub struct SimulationConfig {
     pub workload: Workload,
     /// Faults that come by themselves.
     pub plan: Plan,
-    /// Checks every signature at every node, instead of once for all.
+    /// Blocks that are kept below the lowest node's height, with everything that is known of
+    /// their transactions; none for all. A bound keeps memory flat over any length of time: what
+    /// is checked of later blocks stays the same.
+    pub history: Option<u64>,
+    /// Checks every message at every node, instead of once for all.
     pub verify_everywhere: bool,
+    /// Remembers signatures, so that none is made or verified twice; none to do both each time.
+    /// With it or without, the run is the same.
+    pub signatures: Option<Arc<dyn SignatureMemo>>,
     /// Lines of [`super::Simulation::journal`] that are kept; 0 for none.
     pub journal_lines: usize,
     /// What nodes tell that is kept for [`super::Simulation::events`]; 0 for nothing.
@@ -72,7 +81,9 @@ impl SimulationConfig {
             mempool: MempoolLimits::default(),
             workload: Workload::default(),
             plan: Plan::default(),
+            history: None,
             verify_everywhere: false,
+            signatures: None,
             journal_lines: 0,
             events_max: 0,
             replay: None,

@@ -10,38 +10,28 @@ use super::disk::{CrashPoint, Disk, Write};
 use super::node::{NodeState, Queued};
 use super::run::Scheduled;
 use super::wire::{Checked, SharedWire};
-use crate::engine::input::{Input, PeerId};
+use crate::engine::input::Input;
 use crate::engine::output::{BlockCommit, Halt};
-use crate::types::chain::Timestamp;
-use crate::types::verified::VerifiedTransaction;
-
-/// What an engine is given to do.
-pub(super) enum Work {
-    /// Look at the time.
-    Timeout,
-    Input(Box<Input>),
-    Submit(u64, VerifiedTransaction),
-}
+use crate::types::chain::{Height, Timestamp};
 
 impl Simulation {
     /// A message arrives at a node.
     pub(super) fn deliver(
         &mut self,
-        from: PeerId,
         sender: usize,
         to: usize,
         wire: &SharedWire,
     ) -> Result<(), Broken> {
         let node = &mut self.nodes[to];
         if node.state == NodeState::Paused && node.inbox.len() < INBOX_MAX {
-            node.inbox.push_back((from, sender, Arc::clone(wire)));
+            node.inbox.push_back((sender, Arc::clone(wire)));
             return Ok(());
         }
         if !node.is_running() {
             return Ok(());
         }
         let Some(engine) = node.engine.as_deref() else { return Ok(()) };
-        let checked = self.memo.check(wire, engine);
+        let checked = self.memo.check(wire, engine).unless_late(engine);
         if let Checked::Bad(reason) = &checked {
             self.metrics.refused += 1;
             let is_honest = !self.nodes[sender].is_byzantine && !self.nodes[to].is_byzantine;
@@ -53,25 +43,21 @@ impl Simulation {
         if self.nodes[to].is_byzantine && self.hide_from_engine(to, sender, wire, &checked)? {
             return Ok(());
         }
-        match checked.input(from) {
-            Some(input) => self.drive(to, Work::Input(Box::new(input))),
+        match checked.input(self.nodes[sender].keys.public()) {
+            Some(input) => self.drive(to, Some(input)),
             None => Ok(()),
         }
     }
 
-    /// Gives a node's engine something to do, and does what comes of it.
-    pub(super) fn drive(&mut self, index: usize, work: Work) -> Result<(), Broken> {
+    /// Tells a node's engine something, or the time only, and does what comes of it.
+    pub(super) fn drive(&mut self, index: usize, input: Option<Input>) -> Result<(), Broken> {
         if !self.nodes[index].is_running() {
             return Ok(());
         }
         let now = self.nodes[index].clock.now(self.now);
         self.nodes[index].n_handled += 1;
-        match work {
-            Work::Timeout => {}
-            Work::Input(input) => self.call(index, Some(*input), now)?,
-            Work::Submit(ticket, transaction) => {
-                self.call(index, Some(Input::Submit { ticket, transaction }), now)?;
-            }
+        if input.is_some() {
+            self.call(index, input, now)?;
         }
         let mut n_timeouts = 0;
         while self.is_due(index, now) {
@@ -159,10 +145,31 @@ impl Simulation {
             for transaction in &commit.connected.block.block().transactions {
                 self.wallets.credit(transaction);
             }
-            self.metrics.decide(self.now);
+            self.metrics.decide(commit.height(), self.now);
             self.archive.push(Arc::clone(commit));
+            self.forget_history();
         }
         Ok(true)
+    }
+
+    /// Lets go of blocks that nobody can ask for any more, where the settings ask for that.
+    fn forget_history(&mut self) {
+        let Some(n_kept) = self.config.history else { return };
+        let lowest = self.nodes.iter().map(|node| node.height().0).min().unwrap_or(0);
+        let is_epoch_over = |height: Height| {
+            let params = self.chain.params();
+            params.epoch_of(height).0 + 1 < params.epoch_of(Height(lowest)).0
+        };
+        while let Some(height) = self
+            .archive
+            .lowest()
+            .filter(|height| height.0 + n_kept < lowest && is_epoch_over(*height))
+        {
+            if let Some(commit) = self.archive.forget_first() {
+                self.checks.forget_block(&commit);
+                self.metrics.forget_block(&commit, height);
+            }
+        }
     }
 
     /// Does what is not behind a write, and starts a flush where something is.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::checks::{Broken, Failure};
 use super::clock::SimTime;
 use super::disk::CrashPoint;
-use super::drive::Work;
 use super::node::{NodeState, SimNode};
 use super::plan::Fault;
 use super::run::Scheduled;
@@ -173,7 +172,7 @@ impl Simulation {
             }
             Fault::ProduceBlock => {
                 for node in 0..self.nodes.len() {
-                    self.drive(node, Work::Input(Box::new(Input::ProduceBlock)))?;
+                    self.drive(node, Some(Input::ProduceBlock))?;
                 }
             }
         }
@@ -198,7 +197,7 @@ impl Simulation {
             // It does not know what it promised, and promises nothing until the epoch is over.
             self.checks.forget(node);
         }
-        self.drive(node, Work::Timeout)?;
+        self.drive(node, None)?;
         let restarted = &self.nodes[node];
         if let Some(engine) = restarted.engine.as_deref().filter(|_| !restarted.is_byzantine) {
             let view = self.archive.view_with(restarted.disk.height(), &restarted.staged);
@@ -217,10 +216,10 @@ impl Simulation {
         self.nodes[node].state = NodeState::Running;
         let inbox: VecDeque<_> = std::mem::take(&mut self.nodes[node].inbox);
         self.nodes[node].wake = None;
-        for (from, sender, wire) in inbox {
-            self.deliver(from, sender, node, &wire)?;
+        for (sender, wire) in inbox {
+            self.deliver(sender, node, &wire)?;
         }
-        self.drive(node, Work::Timeout)
+        self.drive(node, None)
     }
 
     /// The vote log of a stopped node is lost, with or without everything else, and its

@@ -22,6 +22,7 @@ mod config;
 mod disk;
 mod drive;
 mod events;
+mod expect;
 mod faults;
 mod founding;
 mod journal;
@@ -57,7 +58,7 @@ pub use config::SimulationConfig;
 pub use disk::{CrashPoint, Disk};
 pub use events::SimEvent;
 pub use latency::Latency;
-pub use metrics::{Latencies, Metrics};
+pub use metrics::{Latencies, Metrics, Summary};
 pub use network::{Filter, Link, Network};
 pub use node::{NodeState, SimNode};
 pub use payments::{PayError, Submitted};
@@ -143,7 +144,15 @@ impl Simulation {
     pub fn new(config: SimulationConfig) -> Result<Self, SimulationError> {
         config.check()?;
         let seed = config.seed;
-        let Founding { chain, keys, wallets } = Founding::new(&config.founding())?;
+        let Founding { chain, keys, mut wallets } = Founding::new(&config.founding())?;
+        let (chain, keys) = match &config.signatures {
+            None => (chain, keys),
+            Some(memo) => {
+                let remember = |keys: KeyPair| keys.with_memo(Arc::clone(memo));
+                wallets.all.iter_mut().for_each(|w| w.keys = remember(w.keys.clone()));
+                (chain.with_signature_memo(memo), keys.into_iter().map(remember).collect())
+            }
+        };
         let start = chain.genesis().timestamp;
         let publics = keys.iter().map(KeyPair::public).collect();
         let new_node = |keys| SimNode::new(keys, config.disk(), NodeClock::new(start));

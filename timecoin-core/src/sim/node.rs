@@ -32,7 +32,7 @@ pub enum NodeState {
 /// An output that is done once everything written before it is flushed.
 #[derive(Clone, Debug)]
 pub(super) enum Action {
-    Send(To, Message),
+    Send(To, Box<Message>),
     Serve(PeerId, Request),
     Submitted(u64, Submission),
     Notify(Event),
@@ -63,7 +63,7 @@ pub struct SimNode {
     pub(super) flushing: Option<usize>,
     pub(super) crash_at: Option<(u32, CrashPoint)>,
     /// What came while it was paused.
-    pub(super) inbox: VecDeque<(PeerId, usize, SharedWire)>,
+    pub(super) inbox: VecDeque<(usize, SharedWire)>,
     pub(super) wake: Option<SimTime>,
     /// Signatures that durable records hold.
     pub(super) recorded: BTreeSet<Signature>,
@@ -204,7 +204,7 @@ impl SimNode {
                     self.staged.push(Arc::clone(&commit));
                     Queued::Write(Write::Block(commit))
                 }
-                Output::Send(to, message) => Queued::Do(Action::Send(to, message)),
+                Output::Send(to, message) => Queued::Do(Action::Send(to, Box::new(message))),
                 Output::Serve(peer, request) => Queued::Do(Action::Serve(peer, request)),
                 Output::Submitted { ticket, answer } => {
                     Queued::Do(Action::Submitted(ticket, answer))

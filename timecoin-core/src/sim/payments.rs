@@ -202,6 +202,7 @@ impl Simulation {
     pub fn submit(&mut self, node: usize, transaction: Transaction) -> Result<u64, PayError> {
         let transaction = Arc::new(transaction);
         let verified = verify_transaction(Arc::clone(&transaction), &self.chain)?;
+        self.memo.note_transaction(&verified);
         self.checks.learn(&Message::Transaction(transaction));
         self.metrics.submit(verified.txid(), self.now);
         Ok(self.schedule_submit(node, verified, Duration::ZERO))
@@ -245,7 +246,7 @@ impl Simulation {
         let n_wallets = self.wallets.all.len();
         let from = self.random_workload.index(n_wallets);
         let to = self.random_workload.index(n_wallets);
-        let value = Amount::from_units(self.random_workload.range(1_000_000, 500_000_000));
+        let mut value = Amount::from_units(self.random_workload.range(1_000_000, 500_000_000));
         let nodes: Vec<usize> = (0..2)
             .map(|_| {
                 let nth = self.random_workload.index(self.nodes.len());
@@ -253,7 +254,11 @@ impl Simulation {
             })
             .collect();
         let address = self.wallets.all[to].address();
-        let Some(coin) = self.wallets.all[from].take_coin(value) else { return Ok(()) };
+        let least = if workload.is_whole { Amount::ZERO } else { value };
+        let Some(coin) = self.wallets.all[from].take_coin(least) else { return Ok(()) };
+        if workload.is_whole {
+            value = coin.value.saturating_sub(self.chain.params().fee_required(WHOLE_BYTES));
+        }
         let keys = self.wallets.all[from].keys.clone();
         let id = *self.chain.id();
         let sign = |sim: &Self, coin: Coin, to: Address, value: Amount| {
@@ -261,7 +266,12 @@ impl Simulation {
         };
         let mut transaction = sign(self, coin, address, value);
         match kind {
-            Kind::Good => {}
+            Kind::Good => self.wallets.respent = Some((from, coin)),
+            Kind::Respent => {
+                self.wallets.all[from].coins.push(coin);
+                let Some((owner, coin)) = self.wallets.respent else { return Ok(()) };
+                transaction = self.wallets.all[owner].spend(&id, &[coin], address, least);
+            }
             Kind::Conflicting => {
                 let own = self.wallets.all[from].address();
                 let other = sign(self, coin, own, value.saturating_add(Amount::from_units(1)));
@@ -298,6 +308,7 @@ impl Simulation {
         let Ok(verified) = verify_transaction(Arc::clone(&transaction), &self.chain) else {
             return;
         };
+        self.memo.note_transaction(&verified);
         self.checks.learn(&Message::Transaction(transaction));
         self.schedule_submit(node, verified, delay);
     }
@@ -305,3 +316,6 @@ impl Simulation {
 
 /// Submissions whose answers are kept.
 const ANSWERS_MAX: usize = 10_000;
+
+/// A payment with one input and one output is shorter.
+const WHOLE_BYTES: usize = 250;

@@ -18,7 +18,7 @@ use crate::types::message::{Message, Request};
 impl Simulation {
     pub(super) fn perform(&mut self, index: usize, action: Action) -> Result<(), Broken> {
         match action {
-            Action::Send(to, message) => self.send(index, &to, message),
+            Action::Send(to, message) => self.send(index, &to, *message),
             Action::Serve(peer, request) => {
                 self.serve(index, peer, &request);
                 Ok(())
@@ -73,10 +73,9 @@ impl Simulation {
                 return;
             }
         }
-        let sender = self.nodes[from].keys.public();
         for at in self.network.arrivals((from, to), wire.bytes.len(), self.now) {
             let wire = Arc::clone(wire);
-            self.schedule(at, Scheduled::Deliver { from: sender, sender: from, to, wire });
+            self.schedule(at, Scheduled::Deliver { sender: from, to, wire });
         }
     }
 
@@ -228,7 +227,7 @@ impl Simulation {
         match command {
             Command::Send { to, message, delay } => {
                 self.checks.learn(&message);
-                let wire = Arc::new(Wire::new(message));
+                let wire = Arc::new(Wire::new(*message));
                 if delay == Duration::ZERO {
                     self.transmit_forged(index, &to, &wire);
                 } else {

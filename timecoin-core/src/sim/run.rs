@@ -4,18 +4,17 @@ use std::time::Duration;
 
 use super::checks::{Broken, Failure};
 use super::clock::SimTime;
-use super::drive::Work;
 use super::plan::Fault;
 use super::wire::SharedWire;
 use super::{Simulation, strategy};
-use crate::engine::input::PeerId;
+use crate::engine::input::Input;
 use crate::types::verified::VerifiedTransaction;
 
 /// Something that will happen.
 #[derive(Clone, Debug)]
 pub(super) enum Scheduled {
     /// A message arrives.
-    Deliver { from: PeerId, sender: usize, to: usize, wire: SharedWire },
+    Deliver { sender: usize, to: usize, wire: SharedWire },
     /// A node's timeout may be due.
     Wake { node: usize, life: u32 },
     /// A node's flush is done.
@@ -76,10 +75,10 @@ impl Simulation {
     fn happen(&mut self, event: Scheduled) -> Result<(), Broken> {
         let now = self.now.0;
         match event {
-            Scheduled::Deliver { from, sender, to, wire } => {
+            Scheduled::Deliver { sender, to, wire } => {
                 self.trace.add("deliver", [now, to as u64], &wire.id);
                 self.metrics.delivered += 1;
-                self.deliver(from, sender, to, &wire)
+                self.deliver(sender, to, &wire)
             }
             Scheduled::Wake { node, life } => {
                 let is_current = self.nodes[node].life == life;
@@ -88,7 +87,7 @@ impl Simulation {
                 }
                 self.nodes[node].wake = None;
                 self.trace.add("wake", [now, node as u64], &[]);
-                self.drive(node, Work::Timeout)
+                self.drive(node, None)
             }
             Scheduled::Flushed { node, life } => {
                 if self.nodes[node].life != life {
@@ -111,7 +110,7 @@ impl Simulation {
             }
             Scheduled::Submit { node, ticket, transaction } => {
                 self.trace.add("submit", [now, node as u64], transaction.txid().as_bytes());
-                self.drive(node, Work::Submit(ticket, transaction))
+                self.drive(node, Some(Input::Submit { ticket, transaction }))
             }
             Scheduled::Payment => {
                 self.trace.add("payment", [now, 0], &[]);

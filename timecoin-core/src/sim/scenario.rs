@@ -105,6 +105,7 @@ impl Scenario {
             // Too many observe until an epoch is over that can't end without them.
             return sim.advance(Duration::from_secs(5));
         }
+        let standing = sim.standing(&able);
         let from = sim.archive().height();
         let payment = self.fresh_payment(sim, &able);
         // Every timeout of the longest kind and every proposer out of the way, three times.
@@ -118,12 +119,18 @@ impl Scenario {
         let able_now = able.clone();
         let has_decided =
             move |sim: &Simulation| able_now.iter().all(|&node| sim.node(node).height() >= goal);
-        if !sim.run_until(has_decided, within)? {
+        let began = sim.elapsed();
+        if let Some(contested) = sim.contest("contested", [able[0], able[able.len() - 1]]) {
+            sim.expect_settled(&contested, &able, within)?;
+        }
+        let left = within.saturating_sub(sim.elapsed() - began);
+        if !sim.run_until(has_decided, left)? {
             let heights: Vec<(usize, u64)> =
                 able.iter().map(|&node| (node, sim.node(node).height().0)).collect();
             let text = format!("no two blocks after {from} within {within:?}: {heights:?}");
             return Err(sim.fail_with("I9 liveness", text));
         }
+        sim.check_rounds(standing, &able, ROUNDS_MAX)?;
         let Some(txid) = payment else { return Ok(()) };
         if !sim.run_until(|sim| sim.confirmed_at(&txid).is_some(), within)? {
             return Err(sim.fail_with("I9 liveness", format!("{txid} is not confirmed")));
@@ -179,7 +186,7 @@ fn is_able(sim: &Simulation, node: usize) -> bool {
 }
 
 fn tip_set(sim: &Simulation) -> crate::types::masternode_set::MasternodeSet {
-    let last = sim.archive().blocks().last();
+    let last = sim.archive().blocks().next_back();
     last.map_or(sim.chain().first_set().clone(), |commit| {
         commit.connected.state.masternodes.clone()
     })
@@ -197,6 +204,9 @@ fn draw_latency(random: &mut Random) -> Latency {
 
 /// Sizes of networks, each as likely.
 const SIZES: [usize; 7] = [1, 3, 4, 5, 6, 7, 10];
+
+/// Rounds of able proposers that a healed network takes at most for a decision (I9).
+const ROUNDS_MAX: usize = 3;
 
 /// Repetitions back off up to 30 s; a healed network is heard of after that at the latest.
 const SETTLING: Duration = Duration::from_secs(31);

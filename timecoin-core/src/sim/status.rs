@@ -73,7 +73,7 @@ impl Simulation {
 
     /// The node that proposes the next block in round 0.
     pub fn next_proposer(&self) -> usize {
-        let last = self.archive.blocks().last();
+        let last = self.archive.blocks().next_back();
         let set = last.map(|commit| &commit.connected.state.masternodes);
         let set = set.unwrap_or(self.chain.first_set());
         let index = set.proposer(self.archive.height().next(), Round(0));

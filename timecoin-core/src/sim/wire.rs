@@ -1,6 +1,5 @@
 //! Messages as bytes, and the memo of what checking them gave.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::engine::Engine;
@@ -9,6 +8,7 @@ use crate::engine::verify::{MessageError, VerifyContext, verify_message};
 use crate::types::chain::Epoch;
 use crate::types::encode::{decode, encode};
 use crate::types::hash::{SetHash, Wtxid};
+use crate::types::map::HashMap;
 use crate::types::message::Message;
 use crate::types::verified::VerifiedTransaction;
 
@@ -48,6 +48,18 @@ pub(super) enum Checked {
 }
 
 impl Checked {
+    /// The same without a vote that the engine has no need of, as a real node would tell it.
+    pub(super) fn unless_late(self, engine: &Engine) -> Self {
+        match self {
+            Checked::Good(VerifiedMessage::Ballot(signed))
+                if engine.settled().covers(&signed.ballot) =>
+            {
+                Checked::Good(VerifiedMessage::Late(signed.ballot))
+            }
+            needed => needed,
+        }
+    }
+
     /// What the engine is told, if it is told anything.
     pub(super) fn input(self, from: PeerId) -> Option<Input> {
         match self {
@@ -91,15 +103,23 @@ impl Memo {
         checked
     }
 
+    /// A transaction was verified.
+    pub(super) fn note_transaction(&mut self, transaction: &VerifiedTransaction) {
+        if self.is_off {
+            return;
+        }
+        if self.transactions.len() >= TRANSACTIONS_MAX {
+            self.transactions.clear();
+        }
+        self.transactions.insert(transaction.wtxid(), transaction.clone());
+    }
+
     fn remember(&mut self, key: Key, checked: &Checked) {
         if self.is_off {
             return;
         }
         if let Checked::Good(VerifiedMessage::Transaction(transaction)) = checked {
-            if self.transactions.len() >= TRANSACTIONS_MAX {
-                self.transactions.clear();
-            }
-            self.transactions.insert(transaction.wtxid(), transaction.clone());
+            self.note_transaction(transaction);
         }
         if self.checked.len() >= CHECKED_MAX {
             self.checked.clear();
@@ -125,10 +145,10 @@ fn check(wire: &Wire, context: &VerifyContext<'_>) -> Checked {
 const FRAME_BYTES_MAX: usize = 8_000_000;
 
 /// Messages that are remembered; then the memo begins anew.
-const CHECKED_MAX: usize = 20_000;
+const CHECKED_MAX: usize = 10_000;
 
 /// Transactions that are remembered; then the memo begins anew.
-const TRANSACTIONS_MAX: usize = 20_000;
+const TRANSACTIONS_MAX: usize = 5_000;
 
 /// A message that is shared by all who receive it.
 pub(super) type SharedWire = Arc<Wire>;

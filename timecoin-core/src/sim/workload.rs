@@ -10,6 +10,7 @@ use crate::types::address::Address;
 use crate::types::amount::Amount;
 use crate::types::hash::{ChainId, Txid};
 use crate::types::keys::{KeyPair, Signature};
+use crate::types::map::HashSet;
 use crate::types::transaction::{OutPoint, Transaction, TxOutput};
 
 /// Payments that come by themselves.
@@ -29,6 +30,10 @@ pub struct Workload {
     pub dust_permille: u32,
     /// Payments that spend an output that is not final yet, of a thousand.
     pub chained_permille: u32,
+    /// Payments that spend a coin whose payment is final, of a thousand.
+    pub respent_permille: u32,
+    /// Good payments give a whole coin away, so that coins stay as many as they are.
+    pub is_whole: bool,
 }
 
 impl Workload {
@@ -44,6 +49,7 @@ impl Workload {
             malformed_permille: 50,
             dust_permille: 30,
             chained_permille: 200,
+            respent_permille: 50,
             ..Workload::good(per_second)
         }
     }
@@ -63,6 +69,7 @@ pub(super) enum Kind {
     Malformed,
     Dust,
     Chained,
+    Respent,
 }
 
 impl Workload {
@@ -74,6 +81,7 @@ impl Workload {
             (Kind::Malformed, self.malformed_permille),
             (Kind::Dust, self.dust_permille),
             (Kind::Chained, self.chained_permille),
+            (Kind::Respent, self.respent_permille),
         ] {
             edge += u64::from(permille);
             if drawn < edge {
@@ -206,6 +214,27 @@ pub(crate) struct Wallets {
     names: BTreeMap<String, usize>,
     /// Outputs that were spent before they were known to be there.
     pub(super) spent_ahead: BTreeSet<OutPoint>,
+    /// The last coin that was spent by a payment that is final or soon will be.
+    pub(super) respent: Option<(usize, Coin)>,
+    credited: Credited,
+}
+
+/// Transactions whose outputs were given to their owners: nobody gets a coin twice. The latest
+/// are remembered, which are those that nodes still tell of.
+#[derive(Clone, Debug, Default)]
+struct Credited {
+    young: HashSet<Txid>,
+    old: HashSet<Txid>,
+}
+
+impl Credited {
+    /// Whether a transaction is news.
+    fn insert(&mut self, txid: Txid) -> bool {
+        if self.young.len() >= CREDITED_MAX {
+            self.old = std::mem::take(&mut self.young);
+        }
+        !self.old.contains(&txid) && self.young.insert(txid)
+    }
 }
 
 impl Wallets {
@@ -222,6 +251,8 @@ impl Wallets {
             all,
             names: BTreeMap::new(),
             spent_ahead: BTreeSet::new(),
+            respent: None,
+            credited: Credited::default(),
         }
     }
 
@@ -284,10 +315,15 @@ impl Wallets {
     /// Notes who can spend the outputs of a transaction.
     pub(crate) fn credit(&mut self, transaction: &Arc<Transaction>) {
         let txid = transaction.txid();
+        if !self.credited.insert(txid) {
+            return;
+        }
         for (vout, output) in (0u32..).zip(&transaction.outputs) {
             let outpoint = OutPoint::new(txid, vout);
-            if !self.spent_ahead.contains(&outpoint) {
-                self.give(&output.address, Coin { outpoint, value: output.value });
+            let is_spent = self.spent_ahead.remove(&outpoint);
+            let owner = self.owners.get(&output.address).filter(|_| !is_spent);
+            if let Some(wallet) = owner.map(|owner| &mut self.all[*owner]) {
+                wallet.coins.push(Coin { outpoint, value: output.value });
             }
         }
     }
@@ -308,6 +344,9 @@ pub const FEE: Amount = Amount::from_units(10_000);
 
 /// Coins in one payment: 64 inputs are 8,500 bytes, which [`FEE`] pays for.
 pub(super) const COINS_MAX: usize = 64;
+
+/// Credited transactions in one table of two.
+const CREDITED_MAX: usize = 5_000;
 
 /// Less than this is not worth an output.
 const CHANGE_MIN: Amount = Amount::from_units(100_000);

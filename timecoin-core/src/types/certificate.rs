@@ -81,6 +81,21 @@ impl CommitCertificate {
         verify_seals(&self.seals, &ballot, chain_id, set)
     }
 
+    /// The same, where the seals in `known` were verified before, for this round and block.
+    ///
+    /// # Errors
+    /// As [`CommitCertificate::verify`].
+    pub fn verify_unknown(
+        &self,
+        known: &[Seal],
+        chain_id: &ChainId,
+        set: &MasternodeSet,
+    ) -> Result<(), CertificateError> {
+        let Self { epoch, height, round, block, .. } = *self;
+        let ballot = Ballot { epoch, height, round, choice: Choice::Commit(block) };
+        verify_seals_but(known, &self.seals, &ballot, chain_id, set)
+    }
+
     /// Who signed, ascending.
     pub fn signers(&self) -> impl Iterator<Item = MasternodeIndex> + '_ {
         self.seals.iter().map(|seal| seal.voter)
@@ -192,13 +207,23 @@ fn verify_seals(
     chain_id: &ChainId,
     set: &MasternodeSet,
 ) -> Result<(), CertificateError> {
+    verify_seals_but(&[], seals, ballot, chain_id, set)
+}
+
+fn verify_seals_but(
+    known: &[Seal],
+    seals: &[Seal],
+    ballot: &Ballot,
+    chain_id: &ChainId,
+    set: &MasternodeSet,
+) -> Result<(), CertificateError> {
     check_signers(seals.iter().map(|seal| seal.voter), set)?;
     let message = ballot.message(chain_id, &set.hash());
     let holds = |seal: &&Seal| {
         let key = set.voting_key(seal.voter);
         key.is_some_and(|key| key.verify(message.as_bytes(), &seal.signature).is_ok())
     };
-    let bad = seals.iter().find(|seal| !holds(seal));
+    let bad = seals.iter().find(|seal| !known.contains(seal) && !holds(seal));
     bad.map_or(Ok(()), |seal| Err(CertificateError::BadSignature { voter: seal.voter }))
 }
 

@@ -32,7 +32,7 @@ pub enum DecodeError {
 
 /// The canonical bytes of `value`.
 pub fn encode<T: BorshSerialize + ?Sized>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
     encode_into(value, &mut bytes);
     bytes
 }
@@ -64,6 +64,9 @@ pub fn decode<T: BorshDeserialize>(
     T::try_from_slice(bytes)
         .map_err(|error| DecodeError::Malformed { what, reason: error.to_string() })
 }
+
+/// Room for a ballot, a small batch of votes or a payment, so that encoding one allocates once.
+const USUAL_BYTES: usize = 256;
 
 #[cfg(test)]
 mod tests {

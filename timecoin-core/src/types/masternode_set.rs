@@ -12,6 +12,7 @@ use super::encode::encode;
 use super::hash::{SetHash, Tag, hash};
 use super::keys::{PublicKey, VotingKey};
 use super::quorum::{faulty_max, one_honest, quorum};
+use super::signature_memo::SignatureMemo;
 
 /// The most masternodes a set may have (PROTOCOL 8).
 pub const MASTERNODES_MAX: usize = 200;
@@ -74,7 +75,33 @@ impl MasternodeSet {
         Self::from_sorted(members)
     }
 
+    /// The set of these members, in any order. Keys that are in this set are not checked again.
+    ///
+    /// # Errors
+    /// As [`MasternodeSet::new`].
+    pub fn with_members(&self, mut members: Vec<Masternode>) -> Result<Self, MasternodeSetError> {
+        members.sort_by_key(|member| member.consensus_key);
+        if members == self.0.members {
+            return Ok(self.clone());
+        }
+        Self::build(members, |key| self.voting_key(self.index_of(key)?).cloned())
+    }
+
+    /// The same set, whose keys know the signatures that their own pairs remember.
+    pub fn with_memo(&self, memo: &Arc<dyn SignatureMemo>) -> Self {
+        let Inner { members, keys, hash } = &*self.0;
+        let keys = keys.iter().map(|key| key.clone().with_memo(Arc::clone(memo))).collect();
+        MasternodeSet(Arc::new(Inner { members: members.clone(), keys, hash: *hash }))
+    }
+
     fn from_sorted(members: Vec<Masternode>) -> Result<Self, MasternodeSetError> {
+        Self::build(members, |_| None)
+    }
+
+    fn build(
+        members: Vec<Masternode>,
+        known: impl Fn(&PublicKey) -> Option<VotingKey>,
+    ) -> Result<Self, MasternodeSetError> {
         if members.is_empty() || members.len() > MASTERNODES_MAX {
             return Err(MasternodeSetError::Size { found: members.len() });
         }
@@ -82,8 +109,10 @@ impl MasternodeSet {
         if let Some(before) = unsorted {
             return Err(MasternodeSetError::Order { index: before + 1 });
         }
-        let parse = |(index, member): (usize, &Masternode)| {
-            VotingKey::try_from(member.consensus_key).map_err(|_| MasternodeSetError::Key { index })
+        let parse = |(index, member): (usize, &Masternode)| match known(&member.consensus_key) {
+            Some(key) => Ok(key),
+            None => VotingKey::try_from(member.consensus_key)
+                .map_err(|_| MasternodeSetError::Key { index }),
         };
         let keys = members.iter().enumerate().map(parse).collect::<Result<_, _>>()?;
         let hash = hash(Tag::MasternodeSet, &encode(&members)).into();

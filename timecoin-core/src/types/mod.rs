@@ -18,6 +18,7 @@ pub mod masternode_set;
 pub mod merkle;
 pub mod message;
 pub mod quorum;
+pub mod signature_memo;
 pub mod transaction;
 pub mod verified;
 pub mod vote;

@@ -282,6 +282,9 @@ impl Cluster {
             known: &|_| None,
         };
         let from = self.nodes[from].keys.public();
+        if let Some(message) = engine.settled().late(&message) {
+            return self.input(to, Input::Message { from, message });
+        }
         match verify_message(message.clone(), &context) {
             Ok(message) => self.input(to, Input::Message { from, message }),
             Err(MessageError::OtherEpoch { epoch }) => {

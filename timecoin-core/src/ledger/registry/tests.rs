@@ -159,9 +159,10 @@ fn a_proven_fault_goes_before_who_wants_to_leave() {
 }
 
 /// A registry of `n` members, built without a chain.
-fn registry(n: usize) -> Registry {
+fn registry(n: usize) -> (Registry, MasternodeSet) {
     let keys: Vec<PublicKey> = (0..n).map(|i| masternode_keys(i).public()).collect();
-    Registry::new(&Genesis::regtest(&keys, &[]).unwrap())
+    let genesis = Genesis::regtest(&keys, &[]).unwrap();
+    (Registry::new(&genesis), genesis.masternode_set().unwrap())
 }
 
 fn register(registry: &mut Registry, number: usize) {
@@ -176,17 +177,17 @@ fn register(registry: &mut Registry, number: usize) {
 
 #[test]
 fn the_maximum_makes_newcomers_wait_in_their_order() {
-    let mut registry = registry(MASTERNODES_MAX - 1);
+    let (mut registry, first) = registry(MASTERNODES_MAX - 1);
     for number in [500, 501, 502] {
         register(&mut registry, number);
     }
     let is_in =
         |set: &MasternodeSet, number| set.index_of(&masternode_keys(number).public()).is_some();
-    let set = registry.begin_epoch(1);
+    let set = registry.begin_epoch(1, &first);
     assert_eq!(set.len(), MASTERNODES_MAX);
     assert_eq!([500, 501, 502].map(|n| is_in(&set, n)), [true, false, false]);
     registry.deregister(&masternode_keys(7).public());
-    let set = registry.begin_epoch(1);
+    let set = registry.begin_epoch(1, &set);
     assert_eq!(set.len(), MASTERNODES_MAX);
     assert_eq!([7, 500, 501, 502].map(|n| is_in(&set, n)), [false, true, true, false]);
 }
@@ -220,7 +221,7 @@ proptest! {
         spare in 0usize..3,
     ) {
         let masternodes_min = n.saturating_sub(spare).max(1);
-        let mut registry = registry(n);
+        let (mut registry, mut current) = registry(n);
         let active = |registry: &Registry| -> Vec<PublicKey> {
             let entries = registry.entries().filter(|entry| entry.is_active);
             entries.map(|entry| entry.masternode.consensus_key).collect()
@@ -239,7 +240,11 @@ proptest! {
                 }
                 Change::Boundary => {
                     let wanted: Vec<Entry> = registry.entries().cloned().collect();
-                    let set = registry.begin_epoch(masternodes_min);
+                    let set = registry.begin_epoch(masternodes_min, &current);
+                    let anew = MasternodeSet::new(set.members().to_vec()).unwrap();
+                    prop_assert!((0..9).all(|i| set.voting_key(i) == anew.voting_key(i)));
+                    prop_assert_eq!(&set, &anew);
+                    current = set.clone();
                     let members: Vec<PublicKey> =
                         set.members().iter().map(|m| m.consensus_key).collect();
                     prop_assert_eq!(&members, &active(&registry));

@@ -2,7 +2,7 @@
 //! epoch. A transaction counts as final as soon as its certificate could exist: honest Commits
 //! and the keys of all Byzantine masternodes are a quorum.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Broken, Knowledge};
 use crate::engine::output::BlockCommit;
@@ -10,6 +10,7 @@ use crate::params::Chain;
 use crate::types::chain::{Epoch, Height};
 use crate::types::hash::Txid;
 use crate::types::keys::PublicKey;
+use crate::types::map::HashMap;
 use crate::types::transaction::OutPoint;
 use crate::types::vote::{VoteBatch, VoteKind};
 
@@ -81,6 +82,16 @@ impl FinalityCheck {
             }
         }
         Ok(())
+    }
+
+    /// A transaction of an old block is let go.
+    pub(super) fn forget(&mut self, txid: &Txid, claims: &[OutPoint]) {
+        self.confirmed.remove(txid);
+        for claim in claims {
+            if self.taken.get(claim) == Some(txid) {
+                self.taken.remove(claim);
+            }
+        }
     }
 
     /// The next block of the chain.

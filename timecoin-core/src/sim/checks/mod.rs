@@ -6,7 +6,7 @@ mod finality;
 mod ledger;
 mod promises;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ use crate::types::chain::Epoch;
 use crate::types::evidence::Evidence;
 use crate::types::hash::Txid;
 use crate::types::keys::PublicKey;
+use crate::types::map::HashMap;
 use crate::types::masternode_set::MasternodeSet;
 use crate::types::message::Message;
 use crate::types::transaction::{OutPoint, Transaction};
@@ -161,6 +162,17 @@ impl Checks {
         }
         self.promises.on_block(node, commit, &self.chain_params);
         Ok(())
+    }
+
+    /// Lets go of what was known of a block of an epoch that no node is in any more. What is
+    /// forgotten can't be taken for unspent: the slow ledger holds what is.
+    pub(super) fn forget_block(&mut self, commit: &BlockCommit) {
+        for transaction in &commit.connected.block.block().transactions {
+            let txid = transaction.txid();
+            let claims = self.known.claims.remove(&txid);
+            self.finality.forget(&txid, claims.as_deref().unwrap_or(&[]));
+            self.promises.forget_settled(claims.as_deref().unwrap_or(&[]));
+        }
     }
 
     /// An honest node tells its readers of something.

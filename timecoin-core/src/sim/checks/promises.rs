@@ -1,7 +1,7 @@
 //! I6 and I13: no honest masternode contradicts itself, over all its lives; nothing it signed
 //! leaves before it is recorded; and what it promised it promises still after a restart.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Broken, Knowledge};
 use crate::engine::Engine;
@@ -12,6 +12,7 @@ use crate::types::ballot::{Ballot, Choice, Phase, SignedBallot};
 use crate::types::chain::{Epoch, Height, Round};
 use crate::types::hash::Txid;
 use crate::types::keys::Signature;
+use crate::types::map::HashMap;
 use crate::types::message::Message;
 use crate::types::transaction::OutPoint;
 use crate::types::vote::{Vote, VoteBatch, VoteKind};
@@ -42,8 +43,8 @@ impl Promises {
     pub(super) fn new(n_nodes: usize) -> Self {
         Promises {
             nodes: vec![Promised::default(); n_nodes],
-            rejects: HashMap::new(),
-            settled: HashMap::new(),
+            rejects: HashMap::default(),
+            settled: HashMap::default(),
         }
     }
 
@@ -152,6 +153,13 @@ impl Promises {
                 .map_err(|(check, text)| (check, format!("node {node}: {text}")))?;
         }
         Ok(())
+    }
+
+    /// What an old block settled is let go.
+    pub(super) fn forget_settled(&mut self, claims: &[OutPoint]) {
+        claims.iter().for_each(|claim| {
+            self.settled.remove(claim);
+        });
     }
 
     /// A block settles what it spends.

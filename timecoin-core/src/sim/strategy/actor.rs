@@ -34,7 +34,7 @@ pub enum Command {
         /// To whom.
         to: Target,
         /// What.
-        message: Message,
+        message: Box<Message>,
         /// How long from now.
         delay: Duration,
     },
@@ -121,7 +121,7 @@ impl Actor<'_> {
 
     /// Sends after a while.
     pub fn send_after(&mut self, to: Target, message: Message, delay: Duration) {
-        self.commands.push(Command::Send { to, message, delay });
+        self.commands.push(Command::Send { to, message: Box::new(message), delay });
     }
 
     /// Sends bytes that may be no message.

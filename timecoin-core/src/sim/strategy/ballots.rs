@@ -111,7 +111,7 @@ impl Strategy for BogusClaims {
         let Message::RoundChange(change) = message else { return Pass::On };
         let round = change.ballot.ballot.round;
         let claimed = Round(round.0.saturating_sub(1));
-        let block = BlockHash::from_bytes([actor.random.below(250) as u8; 32]);
+        let block = BlockHash::from_bytes([u8::try_from(actor.random.below(250)).unwrap_or(0); 32]);
         let claim = PreparedBlock { round: claimed, block };
         let Some(ballot) = actor.ballot(round, Choice::RoundChange(Some(claim))) else {
             return Pass::On;

@@ -109,6 +109,21 @@ fn a_quorum_of_the_set_proves() {
 }
 
 #[test]
+fn seals_that_were_verified_before_are_not_verified_again() {
+    let kit = kit();
+    let mut certificate = kit.committed(&[0, 1, 2, 3]);
+    certificate.seals[2].signature = Signature::from_bytes([5; 64]);
+    let bad = Err(CertificateError::BadSignature { voter: 2 });
+    let verify = |known: &[Seal]| certificate.verify_unknown(known, &kit.chain_id, &kit.set);
+    assert_eq!(verify(&[]), bad);
+    assert_eq!(verify(&kit.committed(&[0, 1, 2, 3]).seals), bad, "another signature is known");
+    assert_eq!(verify(&certificate.seals[2..3]), Ok(()));
+    certificate.seals.pop();
+    let too_few = Err(CertificateError::TooFewSigners { found: 3, required: 4 });
+    assert_eq!(certificate.verify_unknown(&certificate.seals, &kit.chain_id, &kit.set), too_few);
+}
+
+#[test]
 fn k5_a_signer_counts_once() {
     let kit = kit();
     for voters in [&[0, 1, 2, 2][..], &[0, 0, 0, 0], &[0, 1, 2, 3, 3], &[0, 2, 1, 3]] {
