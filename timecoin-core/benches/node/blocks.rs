@@ -1,10 +1,9 @@
 //! A block of 1,000 one-input transactions: to validate it, and to commit it durably.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use criterion::Criterion;
-use rustix::time::{ClockId, clock_gettime};
 use timecoin_core::engine::output::BlockCommit;
 use timecoin_core::ledger::block::{Proposer, build_block, check_block, verify_block};
 use timecoin_core::ledger::state::LedgerState;
@@ -17,7 +16,7 @@ use timecoin_core::types::encode::{decode, encode};
 use timecoin_core::types::keys::verify_inputs;
 use timecoin_core::{Block, CommitCertificate, Config, Decided, Round, Timestamp};
 
-use crate::setup::{Payers, PlainFile, folder, signatures};
+use crate::setup::{Payers, PlainFile, cpu_time, folder, signatures};
 use crate::table::{Row, Samples, Table, millis};
 
 /// Processor time of one thread, from bytes to a block that may be voted for.
@@ -117,12 +116,6 @@ fn decide(
     let certificate = CommitCertificate { epoch, height, round, block, seals };
     let connected = connected.decide(certificate.clone());
     Arc::new(BlockCommit { connected, certificate })
-}
-
-/// Processor time of this thread.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
 }
 
 const BLOCK_PAYMENTS: usize = 1_000;

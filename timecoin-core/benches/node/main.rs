@@ -6,6 +6,7 @@
 
 mod allocator;
 mod blocks;
+mod engine;
 mod latency;
 mod memory;
 mod net;
@@ -24,6 +25,7 @@ type Part = (&'static str, fn(&mut Criterion, &mut Table));
 const PARTS: &[Part] = &[
     ("validate", blocks::validate),
     ("commit", blocks::commit),
+    ("engine", engine::payments),
     ("rate", rate::solo),
     ("latency", latency::memory),
     ("latency durable", latency::durable),

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
 use tempfile::TempDir;
 use timecoin_core::params::{Allocation, BlockProduction};
 use timecoin_core::types::hash::ChainId;
@@ -41,6 +42,17 @@ impl Payers {
         let mut payers = Payers { keys, coins: Vec::new(), chain };
         payers.restart();
         payers
+    }
+
+    /// The same on a chain of these masternodes.
+    pub(crate) fn with_masternodes(mut self, keys: &[KeyPair]) -> Self {
+        let genesis = self.chain.genesis();
+        let keys: Vec<_> = keys.iter().map(KeyPair::public).collect();
+        let mut changed = Genesis::regtest(&keys, &[]).unwrap();
+        changed.allocations.clone_from(&genesis.allocations);
+        self.chain = Chain::new(changed).unwrap();
+        self.restart();
+        self
     }
 
     /// The same with other parameters of the chain.
@@ -131,6 +143,21 @@ pub(crate) fn n_final(node: &Node) -> usize {
 pub(crate) fn counter(node: &Node, name: &str) -> usize {
     let metric = node.metrics().into_iter().find(|metric| metric.name == name);
     metric.unwrap_or_else(|| panic!("no metric {name}")).value as usize
+}
+
+/// Processor time of all threads.
+pub(crate) fn process_time() -> Duration {
+    time_of(ClockId::ProcessCPUTime)
+}
+
+/// Processor time of this thread.
+pub(crate) fn cpu_time() -> Duration {
+    time_of(ClockId::ThreadCPUTime)
+}
+
+fn time_of(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
 }
 
 /// A folder on the disk that holds the target folder, so that a flush reaches a disk.
