@@ -74,6 +74,10 @@ impl Storage for Breaking {
         self.inner.lag()
     }
 
+    fn lag_transactions(&self) -> usize {
+        self.inner.lag_transactions()
+    }
+
     fn retire(&self, epoch: Epoch) -> Result<(), StorageError> {
         self.inner.retire(epoch)
     }

@@ -130,10 +130,7 @@ pub(super) async fn write_behind(
             }
         }
         after.into_iter().for_each(|action| shared.perform(action));
-        while shared.storage.lag() > LAG_MAX
-            && shared.life.poison_reason().is_none()
-            && !shared.is_crashed()
-        {
+        while lags(&shared) && shared.life.poison_reason().is_none() && !shared.is_crashed() {
             settler.settled.notified().await;
         }
     }
@@ -169,6 +166,10 @@ async fn settle(shared: Arc<Shared>, settler: Arc<Settler>, stop: CancellationTo
 fn stop_writing(shared: &Shared, stop: &CancellationToken, reason: &str) {
     shared.poison(reason);
     stop.cancel();
+}
+
+fn lags(shared: &Shared) -> bool {
+    shared.storage.lag() > LAG_MAX || shared.storage.lag_transactions() > LAG_TRANSACTIONS_MAX
 }
 
 /// Runs what may wait for a disk on a thread that may.
@@ -218,3 +219,6 @@ const BATCHES_MAX: usize = 4;
 
 /// Blocks that are durable and not in the tables yet; beyond this the engine is held back.
 const LAG_MAX: usize = 32;
+
+/// Their transactions, a full block's worth: each takes some 1.5 kB until it is in the tables.
+const LAG_TRANSACTIONS_MAX: usize = 10_000;

@@ -263,6 +263,10 @@ impl Storage for DiskStorage {
         self.pending.load().durable().len()
     }
 
+    fn lag_transactions(&self) -> usize {
+        self.pending.load().n_durable_transactions()
+    }
+
     fn retire(&self, epoch: Epoch) -> Result<(), StorageError> {
         let mut logs = lock(&self.logs);
         logs.as_mut().ok_or(StorageError::Closed)?.votes.retire(epoch)

@@ -41,6 +41,9 @@ pub trait Storage: UtxoView + Send + Sync {
     /// How many durable blocks wait for [`Storage::apply`].
     fn lag(&self) -> usize;
 
+    /// How many transactions those blocks hold.
+    fn lag_transactions(&self) -> usize;
+
     /// Drops vote records of epochs before `epoch`, as far as whole segments hold only such.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! A store without files. It keeps what a disk would keep apart from what a process would, so
 //! that a crash is to drop the store, and a restart to open another on the same [`MemoryDisk`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::process;
@@ -20,6 +21,7 @@ use crate::params::Chain;
 use crate::types::address::Address;
 use crate::types::chain::{Epoch, Height};
 use crate::types::hash::{BlockHash, ChainId, Txid};
+use crate::types::map::HashMap;
 use crate::types::message::Decided;
 use crate::types::transaction::{OutPoint, Transaction};
 
@@ -47,8 +49,8 @@ struct Tables {
     blocks: Vec<Decided>,
     heights: HashMap<BlockHash, Height>,
     transactions: HashMap<Txid, (Height, u32)>,
-    utxos: BTreeMap<OutPoint, Utxo>,
-    by_address: BTreeSet<(Address, OutPoint)>,
+    utxos: HashMap<OutPoint, Utxo>,
+    by_address: HashMap<Address, BTreeSet<OutPoint>>,
 }
 
 impl MemoryDisk {
@@ -207,6 +209,10 @@ impl Storage for MemoryStorage {
         self.pending.load().durable().len()
     }
 
+    fn lag_transactions(&self) -> usize {
+        self.pending.load().n_durable_transactions()
+    }
+
     fn retire(&self, epoch: Epoch) -> Result<(), StorageError> {
         self.check_open()?;
         self.disk.write().records.retain(|record| record.epoch() >= epoch);
@@ -278,12 +284,17 @@ impl Storage for MemoryStorage {
 impl Tables {
     fn insert(&mut self, outpoint: OutPoint, utxo: Utxo) {
         self.utxos.insert(outpoint, utxo);
-        self.by_address.insert((utxo.output.address, outpoint));
+        self.by_address.entry(utxo.output.address).or_default().insert(outpoint);
     }
 
     fn remove(&mut self, outpoint: &OutPoint, utxo: &Utxo) {
         self.utxos.remove(outpoint);
-        self.by_address.remove(&(utxo.output.address, *outpoint));
+        if let Entry::Occupied(mut owned) = self.by_address.entry(utxo.output.address) {
+            owned.get_mut().remove(outpoint);
+            if owned.get().is_empty() {
+                owned.remove();
+            }
+        }
     }
 
     fn apply(&mut self, commit: &BlockCommit) {
@@ -322,22 +333,26 @@ impl Tables {
         after: Option<&OutPoint>,
         limit: usize,
     ) -> Vec<(OutPoint, Utxo)> {
-        let after_or = |start: OutPoint| match after {
-            Some(after) => Bound::Excluded(*after),
-            None => Bound::Included(start),
+        let with_output = |outpoint: &OutPoint| Some((*outpoint, *self.utxos.get(outpoint)?));
+        let Some(address) = address else {
+            return self.first_after(after, limit).iter().filter_map(with_output).collect();
         };
-        let first = OutPoint::new(Txid::ZERO, 0);
-        let Some(&address) = address else {
-            let range = self.utxos.range((after_or(first), Bound::Unbounded));
-            return range.take(limit).map(|(outpoint, utxo)| (*outpoint, *utxo)).collect();
-        };
-        let from = after_or(first).map(|outpoint| (address, outpoint));
-        let range = self.by_address.range((from, Bound::Unbounded));
-        range
-            .take_while(|(owner, _)| *owner == address)
-            .take(limit)
-            .filter_map(|(_, outpoint)| Some((*outpoint, *self.utxos.get(outpoint)?)))
-            .collect()
+        let Some(owned) = self.by_address.get(address) else { return Vec::new() };
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        owned.range((from, Bound::Unbounded)).take(limit).filter_map(with_output).collect()
+    }
+
+    /// The outpoints after one, ascending. Looks at all of them: nothing that is asked for often
+    /// needs an order over all.
+    fn first_after(&self, after: Option<&OutPoint>, limit: usize) -> Vec<OutPoint> {
+        let is_after = |outpoint: &&OutPoint| after.is_none_or(|after| *outpoint > after);
+        let mut found: Vec<OutPoint> = self.utxos.keys().filter(is_after).copied().collect();
+        if limit < found.len() {
+            found.select_nth_unstable(limit);
+            found.truncate(limit);
+        }
+        found.sort_unstable();
+        found
     }
 }
 

@@ -5,7 +5,7 @@
 //! after the tables hold it, so nothing is missed between the two; a block that is in both says
 //! the same twice.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, OnceLock};
 
@@ -18,6 +18,7 @@ use crate::ledger::view::{Lookup, Utxo};
 use crate::types::address::Address;
 use crate::types::chain::Height;
 use crate::types::hash::{BlockHash, Txid};
+use crate::types::map::HashMap;
 use crate::types::message::Decided;
 use crate::types::transaction::{OutPoint, Transaction};
 
@@ -91,6 +92,12 @@ impl PendingBlocks {
     /// The durable ones, oldest first.
     pub(super) fn durable(&self) -> &[Arc<PendingBlock>] {
         &self.blocks[..self.n_durable]
+    }
+
+    /// How many transactions the durable ones hold.
+    pub(super) fn n_durable_transactions(&self) -> usize {
+        let blocks = self.durable().iter().map(|block| &block.commit.connected.block);
+        blocks.map(|block| block.transactions().len()).sum()
     }
 
     /// The next ones to become durable, which must be `blocks`.
