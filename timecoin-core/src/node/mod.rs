@@ -19,6 +19,7 @@ mod inbox;
 mod info;
 mod life;
 mod metrics;
+mod outputs;
 mod parcel;
 mod parking;
 mod peers;

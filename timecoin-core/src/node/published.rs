@@ -5,8 +5,7 @@
 //! answers for the rest. A reader looks here first and in the store after, so that nothing
 //! slips between the two when a block is confirmed.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,7 +13,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry as MapEntry;
+use foldhash::fast::RandomState;
 
+use super::outputs::Outputs;
 use super::parking::Bell;
 use super::waiters::Waiters;
 use crate::engine::output::{BlockCommit, TransactionStatus};
@@ -78,9 +79,9 @@ pub(super) struct Published {
     masternodes: ArcSwap<MasternodeSet>,
     round: AtomicU32,
     durable: AtomicU64,
-    transactions: DashMap<Txid, Entry>,
-    spendings: DashMap<OutPoint, Spending>,
-    final_outputs: DashMap<Address, BTreeMap<OutPoint, TxOutput>>,
+    transactions: DashMap<Txid, Entry, RandomState>,
+    spendings: DashMap<OutPoint, Spending, RandomState>,
+    final_outputs: DashMap<Address, Outputs, RandomState>,
     refused: Mutex<VecDeque<(Txid, u64)>>,
     n_transactions: AtomicUsize,
     bytes: AtomicUsize,
@@ -104,9 +105,9 @@ impl Published {
             masternodes: ArcSwap::from_pointee(state.masternodes.clone()),
             round: AtomicU32::new(0),
             durable: AtomicU64::new(state.tip.height.0),
-            transactions: DashMap::new(),
-            spendings: DashMap::new(),
-            final_outputs: DashMap::new(),
+            transactions: DashMap::default(),
+            spendings: DashMap::default(),
+            final_outputs: DashMap::default(),
             refused: Mutex::default(),
             n_transactions: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
@@ -172,9 +173,7 @@ impl Published {
         limit: usize,
     ) -> Vec<(OutPoint, TxOutput)> {
         let Some(outputs) = self.final_outputs.get(address) else { return Vec::new() };
-        let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(*after));
-        let page = outputs.range((from, Bound::Unbounded)).take(limit);
-        page.map(|(outpoint, output)| (*outpoint, *output)).collect()
+        outputs.page(after, limit)
     }
 
     /// A transaction got further. Gives how long it took to become final where it just did.
@@ -307,8 +306,13 @@ impl Published {
     fn add_outputs(&self, transaction: &VerifiedTransaction) {
         let txid = transaction.txid();
         for (vout, output) in (0u32..).zip(&transaction.outputs) {
-            let mut outputs = self.final_outputs.entry(output.address).or_default();
-            outputs.insert(OutPoint { txid, vout }, *output);
+            let outpoint = OutPoint { txid, vout };
+            match self.final_outputs.entry(output.address) {
+                MapEntry::Occupied(mut entry) => entry.get_mut().insert(outpoint, *output),
+                MapEntry::Vacant(place) => {
+                    place.insert(Outputs::One(outpoint, *output));
+                }
+            }
         }
     }
 
@@ -316,8 +320,7 @@ impl Published {
         let txid = transaction.txid();
         for (vout, output) in (0u32..).zip(&transaction.outputs) {
             if let MapEntry::Occupied(mut entry) = self.final_outputs.entry(output.address) {
-                entry.get_mut().remove(&OutPoint { txid, vout });
-                if entry.get().is_empty() {
+                if entry.get_mut().remove(&OutPoint { txid, vout }) {
                     entry.remove();
                 }
             }

@@ -1,10 +1,13 @@
 //! Transactions whose signatures were verified, so that a block that holds them, or a second
 //! peer that sends them, costs no second verification.
 
-use std::collections::{HashMap, VecDeque};
+use std::borrow::Borrow;
+use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::types::hash::Wtxid;
+use crate::types::map::HashSet;
 use crate::types::verified::VerifiedTransaction;
 
 /// A bounded map from the hash of all bytes to the verified transaction, in shards.
@@ -17,10 +20,34 @@ pub(crate) struct VerifiedCache {
 
 #[derive(Debug, Default)]
 struct Shard {
-    by_wtxid: HashMap<Wtxid, VerifiedTransaction>,
+    by_wtxid: HashSet<ByWtxid>,
     oldest_first: VecDeque<Wtxid>,
     bytes: usize,
 }
+
+/// A transaction that is found by the hash of all its bytes, which it holds itself.
+#[derive(Debug)]
+struct ByWtxid(VerifiedTransaction);
+
+impl Borrow<Wtxid> for ByWtxid {
+    fn borrow(&self) -> &Wtxid {
+        self.0.wtxid_ref()
+    }
+}
+
+impl Hash for ByWtxid {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.wtxid_ref().hash(state);
+    }
+}
+
+impl PartialEq for ByWtxid {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for ByWtxid {}
 
 impl VerifiedCache {
     pub(crate) fn new(bytes_max: usize) -> Self {
@@ -38,13 +65,13 @@ impl VerifiedCache {
     }
 
     pub(super) fn get(&self, wtxid: &Wtxid) -> Option<VerifiedTransaction> {
-        self.shard(wtxid).by_wtxid.get(wtxid).cloned()
+        self.shard(wtxid).by_wtxid.get(wtxid).map(|known| known.0.clone())
     }
 
     pub(super) fn insert(&self, transaction: &VerifiedTransaction) {
         let wtxid = transaction.wtxid();
         let mut shard = self.shard(&wtxid);
-        if shard.by_wtxid.insert(wtxid, transaction.clone()).is_some() {
+        if !shard.by_wtxid.insert(ByWtxid(transaction.clone())) {
             return;
         }
         shard.oldest_first.push_back(wtxid);
@@ -61,7 +88,7 @@ impl VerifiedCache {
         }
         let wtxid = transaction.wtxid();
         let mut shard = self.shard(&wtxid);
-        if shard.by_wtxid.remove(&wtxid).is_some() {
+        if shard.by_wtxid.remove(&wtxid) {
             shard.bytes -= charge(transaction);
         }
         // Once nothing is held, nothing needs an order.
@@ -84,7 +111,7 @@ impl Shard {
 
     fn drop_oldest(&mut self) {
         let Some(wtxid) = self.oldest_first.pop_front() else { return };
-        if let Some(transaction) = self.by_wtxid.remove(&wtxid) {
+        if let Some(ByWtxid(transaction)) = self.by_wtxid.take(&wtxid) {
             self.bytes -= charge(&transaction);
         }
     }

@@ -65,6 +65,11 @@ impl VerifiedTransaction {
         self.0.wtxid
     }
 
+    /// [`VerifiedTransaction::wtxid`], borrowed.
+    pub(crate) fn wtxid_ref(&self) -> &Wtxid {
+        &self.0.wtxid
+    }
+
     /// The length of its canonical bytes.
     pub fn bytes(&self) -> usize {
         self.0.bytes as usize
