@@ -5,24 +5,35 @@ use std::sync::Arc;
 use crate::types::hash::Txid;
 use crate::types::masternode_set::MasternodeIndex;
 use crate::types::verified::Verified;
-use crate::types::vote::{Vote, VoteBatch, VoteProof};
+use crate::types::vote::{Vote, VoteBatch, VoteKind, VoteProof};
 
 /// A vote, by its place in the batch that was signed.
 #[derive(Clone, Debug)]
 pub struct VoteRef {
     batch: Arc<Verified<VoteBatch>>,
     index: u16,
+    voter: MasternodeIndex,
+    kind: VoteKind,
 }
 
 impl VoteRef {
     /// The vote at `index` of a batch.
+    ///
+    /// # Panics
+    /// If there is no such vote.
     pub fn new(batch: Arc<Verified<VoteBatch>>, index: u16) -> Self {
-        VoteRef { batch, index }
+        let kind = batch.votes[usize::from(index)].kind();
+        VoteRef { index, voter: batch.voter, kind, batch }
     }
 
     /// Who voted.
     pub fn voter(&self) -> MasternodeIndex {
-        self.batch.voter
+        self.voter
+    }
+
+    /// Which promise it makes.
+    pub fn kind(&self) -> VoteKind {
+        self.kind
     }
 
     /// The batch that holds it.
@@ -52,47 +63,51 @@ pub enum Counted {
     Repeated,
 }
 
-/// The votes of one kind on one transaction.
+/// The votes on one transaction, of all kinds, each masternode once for each.
 #[derive(Clone, Debug, Default)]
 pub struct VoteTally {
     votes: Vec<VoteRef>,
 }
 
 impl VoteTally {
-    /// Counts a vote unless its masternode's is there.
+    /// Counts a vote unless its masternode's of that kind is there.
     pub fn add(&mut self, vote: VoteRef, quorum: usize) -> Counted {
-        if self.of(vote.voter()).is_some() {
+        let kind = vote.kind();
+        if self.of(kind, vote.voter()).is_some() {
             return Counted::Repeated;
         }
         self.votes.push(vote);
-        if self.votes.len() == quorum { Counted::Quorum } else { Counted::New }
+        if self.n_voters(kind) == quorum { Counted::Quorum } else { Counted::New }
     }
 
-    /// How many masternodes voted.
-    pub fn n_voters(&self) -> usize {
-        self.votes.len()
+    /// How many masternodes voted so.
+    pub fn n_voters(&self, kind: VoteKind) -> usize {
+        self.votes(kind).count()
     }
 
     /// The vote of a masternode.
-    pub fn of(&self, voter: MasternodeIndex) -> Option<&VoteRef> {
-        self.votes.iter().find(|vote| vote.voter() == voter)
+    pub fn of(&self, kind: VoteKind, voter: MasternodeIndex) -> Option<&VoteRef> {
+        self.votes(kind).find(|vote| vote.voter() == voter)
     }
 
-    /// The votes, in the order in which they came.
-    pub fn votes(&self) -> &[VoteRef] {
-        &self.votes
+    /// The votes of a kind, in the order in which they came.
+    pub fn votes(&self, kind: VoteKind) -> impl Iterator<Item = &VoteRef> {
+        self.votes.iter().filter(move |vote| vote.kind() == kind)
+    }
+
+    /// Whose vote came first, of any kind.
+    pub fn first_voter(&self) -> Option<MasternodeIndex> {
+        self.votes.first().map(VoteRef::voter)
     }
 
     /// The proofs of a quorum, ascending by voter; nothing where there is none.
-    pub fn proofs(&self, quorum: usize) -> Option<Vec<VoteProof>> {
-        let mut votes: Vec<&VoteRef> = self.votes.get(..quorum)?.iter().collect();
+    pub fn proofs(&self, kind: VoteKind, quorum: usize) -> Option<Vec<VoteProof>> {
+        let mut votes: Vec<&VoteRef> = self.votes(kind).take(quorum).collect();
+        if votes.len() < quorum {
+            return None;
+        }
         votes.sort_by_key(|vote| vote.voter());
         Some(votes.into_iter().map(VoteRef::proof).collect())
-    }
-
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        self.votes.clear();
     }
 }
 

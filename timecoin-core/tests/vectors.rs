@@ -80,15 +80,17 @@ fn transactions() -> Vec<(&'static str, Transaction)> {
     let one = [(outpoint(1, 0), alice.public())];
     let two = [one[0], (outpoint(2, 7), alice.public())];
     let unproven = Signature::from_bytes([0; 64]);
-    let registration = TxKind::RegisterMasternode(Registration {
+    let registration = TxKind::RegisterMasternode(Box::new(Registration {
         consensus_key: masternode.public(),
         payout: bob.address(),
         network_address: "node.example:8333".to_owned(),
         collateral_vout: 0,
         proof: unproven,
-    });
-    let deregistration =
-        TxKind::DeregisterMasternode { consensus_key: masternode.public(), proof: unproven };
+    }));
+    let deregistration = TxKind::DeregisterMasternode {
+        consensus_key: masternode.public(),
+        proof: Box::new(unproven),
+    };
     let payment = vec![output(150_000_000, &bob), output(49_990_000, &alice)];
     let mut transfer = Transaction::transfer(&two, payment);
     transfer.lock_time = Height(12);
@@ -112,7 +114,7 @@ fn transactions() -> Vec<(&'static str, Transaction)> {
         match &mut transaction.kind {
             TxKind::RegisterMasternode(r) => r.proof = masternode.sign(message.as_bytes()),
             TxKind::DeregisterMasternode { proof, .. } => {
-                *proof = masternode.sign(message.as_bytes());
+                **proof = masternode.sign(message.as_bytes());
             }
             _ => {}
         }

@@ -139,7 +139,7 @@ pub(crate) fn transaction_status_name(number: i32) -> Option<&'static str> {
         TC_TRANSACTION_FINALIZED => TransactionStatus::Finalized,
         TC_TRANSACTION_CONFIRMED => TransactionStatus::Confirmed(timecoin_core::Height(0)),
         TC_TRANSACTION_REJECTED => {
-            TransactionStatus::Rejected(timecoin_core::Rejection::RejectedByQuorum)
+            TransactionStatus::from(timecoin_core::Rejection::RejectedByQuorum)
         }
         TC_TRANSACTION_CONTESTED => TransactionStatus::Contested,
         _ => return None,

@@ -426,9 +426,9 @@ pub(crate) fn status_error(
     status: &TransactionStatus,
 ) -> Option<Py<PyBaseException>> {
     match status {
-        TransactionStatus::Rejected(rejection) => {
-            Some(exception_of(py, &rejection.clone().into()).into_value(py))
-        }
+        TransactionStatus::Rejected(rejection) => Some(
+            exception_of(py, &timecoin_core::Rejection::clone(rejection).into()).into_value(py),
+        ),
         _ => None,
     }
 }

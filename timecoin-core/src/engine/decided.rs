@@ -73,7 +73,7 @@ impl Engine {
         let losers = self.settle(&commit.connected.block);
         self.notify(Event::Block(Arc::clone(&commit)));
         for (loser, rejection) in losers {
-            let status = TransactionStatus::Rejected(rejection);
+            let status = TransactionStatus::from(rejection);
             self.notify(Event::Transaction { transaction: loser, status });
         }
         debug_assert_eq!(hash, commit.connected.block.hash());
@@ -138,7 +138,6 @@ impl Engine {
             }
             self.finality.settle(&txid, transaction.claims());
             self.guard.settle(&txid, transaction.claims());
-            self.final_outputs.remove(transaction);
             self.mempool.remove(&txid);
             self.recorded.transactions.remove(&txid);
             self.restored.remove(&txid);
@@ -147,8 +146,7 @@ impl Engine {
     }
 
     fn claimants_but(&self, outpoint: &OutPoint, txid: &Txid) -> Vec<Txid> {
-        let locked = self.finality.approved_spender(outpoint);
-        let committed = self.finality.committed_spender(outpoint);
+        let [locked, committed] = self.finality.spenders(outpoint);
         let mut others: Vec<Txid> = self
             .mempool
             .claimants(outpoint)
@@ -162,7 +160,7 @@ impl Engine {
 
     /// A transaction can never be confirmed: its other inputs are free at once.
     fn forget_transaction(&mut self, txid: &Txid) -> Option<VerifiedTransaction> {
-        let claims = self.claims_of(txid);
+        let claims: Vec<OutPoint> = self.claims_of(txid).collect();
         self.finality.settle(txid, claims.iter().copied());
         self.guard.settle(txid, claims.into_iter());
         self.recorded.transactions.remove(txid);
@@ -239,8 +237,9 @@ impl Engine {
 
     /// Commits that a prepared block stood against may be open now (F5a).
     fn retry_commits(&mut self) {
-        let certified: Vec<Txid> =
-            self.finality.certified().chain(self.finality.finals()).copied().collect();
+        let pending = self.finality.certified().chain(self.finality.finals());
+        let is_open = |txid: &&Txid| self.finality.get(txid).is_some_and(|v| !v.own_commit());
+        let certified: Vec<Txid> = pending.filter(is_open).copied().collect();
         for txid in certified {
             self.commit(&txid);
         }

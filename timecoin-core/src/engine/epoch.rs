@@ -80,7 +80,7 @@ impl Engine {
 
     pub(super) fn send_inventory(&mut self, now: Timestamp) {
         let (Some(voter), Some(keys)) = (self.finality.own(), self.keys.as_ref()) else { return };
-        let txids: Vec<Txid> = self.finality.open_commits().iter().copied().collect();
+        let txids: Vec<Txid> = self.finality.open_commits().into_iter().collect();
         let (epoch, set_hash) = (self.finality.epoch(), self.finality.set().hash());
         let inventory = CertInventory::sign(self.chain.id(), epoch, set_hash, voter, txids, keys);
         self.inventories.add(Verified::vouch(inventory.clone()));

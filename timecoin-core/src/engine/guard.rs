@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+use crate::finality::Locks;
 use crate::types::ballot::{Ballot, Choice, Phase};
 use crate::types::chain::{Epoch, Height, Round};
 use crate::types::hash::Txid;
@@ -81,8 +82,7 @@ pub struct SignGuard {
     ballots: BTreeMap<(Height, Round, Phase), Choice>,
     given_up_for: Option<Round>,
     votes: HashMap<VoteId, VoteKind>,
-    approves: HashMap<OutPoint, Txid>,
-    commits: HashMap<OutPoint, Txid>,
+    locks: Locks,
 }
 
 impl SignGuard {
@@ -96,8 +96,7 @@ impl SignGuard {
             ballots: BTreeMap::new(),
             given_up_for: None,
             votes: HashMap::default(),
-            approves: HashMap::default(),
-            commits: HashMap::default(),
+            locks: Locks::default(),
         }
     }
 
@@ -107,12 +106,8 @@ impl SignGuard {
     }
 
     /// What is kept of the signatures of the epoch, by name.
-    pub(super) fn tables(&self) -> [(&'static str, usize); 3] {
-        [
-            ("signed votes", self.votes.len()),
-            ("guarded approves", self.approves.len()),
-            ("guarded commits", self.commits.len()),
-        ]
+    pub(super) fn tables(&self) -> [(&'static str, usize); 2] {
+        [("signed votes", self.votes.len()), ("guarded outpoints", self.locks.len())]
     }
 
     /// Allows a ballot, and remembers it.
@@ -182,16 +177,15 @@ impl SignGuard {
         claims: impl Iterator<Item = OutPoint> + Clone,
     ) -> Result<(), Refused> {
         let (txid, kind) = (vote.txid(), vote.kind());
-        let held = match kind {
-            VoteKind::Approve => Some(&mut self.approves),
-            VoteKind::Commit => Some(&mut self.commits),
-            VoteKind::Reject => None,
-        };
-        if let Some(held) = &held {
-            for outpoint in claims.clone() {
-                if let Some(by) = held.get(&outpoint).filter(|by| **by != txid) {
-                    return Err(Refused::Held { outpoint, by: *by });
-                }
+        for outpoint in claims.clone() {
+            let lock = self.locks.get(&outpoint).copied().unwrap_or_default();
+            let held = match kind {
+                VoteKind::Approve => lock.approve,
+                VoteKind::Commit => lock.commit,
+                VoteKind::Reject => None,
+            };
+            if let Some(by) = held.filter(|by| *by != txid) {
+                return Err(Refused::Held { outpoint, by });
             }
         }
         if kind != VoteKind::Commit {
@@ -200,8 +194,10 @@ impl SignGuard {
                 return Err(Refused::Vote { txid });
             }
         }
-        if let Some(held) = held {
-            held.extend(claims.map(|outpoint| (outpoint, txid)));
+        match kind {
+            VoteKind::Approve => claims.for_each(|claim| self.locks.approve(claim, txid)),
+            VoteKind::Commit => claims.for_each(|claim| self.locks.commit(claim, txid)),
+            VoteKind::Reject => {}
         }
         Ok(())
     }
@@ -214,22 +210,12 @@ impl SignGuard {
 
     /// An Approve is released: a quorum rejected the transaction (F6).
     pub fn release_approve(&mut self, txid: &Txid, claims: impl Iterator<Item = OutPoint>) {
-        for outpoint in claims {
-            if self.approves.get(&outpoint) == Some(txid) {
-                self.approves.remove(&outpoint);
-            }
-        }
+        claims.for_each(|claim| self.locks.release_approve(claim, txid));
     }
 
     /// A decided block settles who spends an outpoint: both locks on it are released (F6).
     pub fn settle(&mut self, txid: &Txid, claims: impl Iterator<Item = OutPoint>) {
-        for outpoint in claims {
-            for held in [&mut self.approves, &mut self.commits] {
-                if held.get(&outpoint) == Some(txid) {
-                    held.remove(&outpoint);
-                }
-            }
-        }
+        claims.for_each(|claim| self.locks.settle(claim, txid));
     }
 
     /// Votes are closed until the epoch is over.

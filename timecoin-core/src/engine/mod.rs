@@ -54,7 +54,7 @@ use output::{Event, Halt, Output, Record, To};
 use proposal::PreparedClaims;
 use restore::Restore;
 use timeout::Timers;
-use view::{DecidedView, FinalOutputs, SpendableView, Unstaged};
+use view::{DecidedView, SpendableView, Unstaged};
 
 /// What an engine is made of.
 pub struct EngineConfig {
@@ -88,7 +88,6 @@ pub struct Engine {
     consensus: Consensus,
     inventories: Inventories,
     evidence: BTreeMap<EvidenceId, Verified<Evidence>>,
-    final_outputs: FinalOutputs,
     unstaged: Unstaged,
     outputs: VecDeque<Output>,
     timers: Timers,
@@ -138,7 +137,6 @@ impl Engine {
             mempool: Mempool::new(mempool),
             inventories: Inventories::default(),
             evidence: BTreeMap::new(),
-            final_outputs: FinalOutputs::default(),
             unstaged: Unstaged::default(),
             outputs: VecDeque::new(),
             timers: Timers::default(),
@@ -293,7 +291,12 @@ impl Engine {
     }
 
     fn spendable_view<'a>(&'a self, utxos: &'a dyn UtxoView) -> SpendableView<'a> {
-        SpendableView { decided: self.decided_view(utxos), finals: &self.final_outputs }
+        SpendableView {
+            decided: self.decided_view(utxos),
+            finality: &self.finality,
+            mempool: &self.mempool,
+            next_height: self.state.next_height(),
+        }
     }
 
     fn spend_context(&self) -> SpendContext<'_> {

@@ -138,9 +138,15 @@ pub enum TransactionStatus {
     /// It is in the decided block at this height: irreversible and permanent.
     Confirmed(Height),
     /// It will not be confirmed as things stand.
-    Rejected(Rejection),
+    Rejected(Box<Rejection>),
     /// Masternodes are split between it and another; the next block decides.
     Contested,
+}
+
+impl From<Rejection> for TransactionStatus {
+    fn from(rejection: Rejection) -> Self {
+        TransactionStatus::Rejected(Box::new(rejection))
+    }
 }
 
 impl TransactionStatus {

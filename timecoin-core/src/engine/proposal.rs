@@ -136,8 +136,9 @@ impl Engine {
             let held: std::collections::BTreeSet<Txid> =
                 block.transactions().iter().map(VerifiedTransaction::txid).collect();
             for txid in self.finality.open_commits() {
-                if !held.contains(txid) && self.decided_view(utxos).confirmed_at(txid)?.is_none() {
-                    reasons.push(*txid);
+                if !held.contains(&txid) && self.decided_view(utxos).confirmed_at(&txid)?.is_none()
+                {
+                    reasons.push(txid);
                 }
             }
         }

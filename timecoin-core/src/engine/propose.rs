@@ -174,7 +174,8 @@ impl Engine {
             return;
         }
         let named = self.inventories.union();
-        for txid in self.finality.open_commits().iter().chain(&named) {
+        let open = self.finality.open_commits();
+        for txid in open.iter().chain(&named) {
             let is_certified = self.finality.get(txid).is_some_and(|votes| votes.is_certified());
             if let Some(entry) = self.mempool.get(txid).filter(|_| is_certified) {
                 selection.add(&entry.transaction);

@@ -156,7 +156,8 @@ impl Engine {
             let txid = vote.txid();
             let is_confirmed = self.decided_view(utxos).confirmed_at(&txid)?.is_some();
             let is_settled = is_confirmed || dead.contains(&txid);
-            let claims = if is_settled { Vec::new() } else { self.claims_of(&txid) };
+            let claims: Vec<OutPoint> =
+                if is_settled { Vec::new() } else { self.claims_of(&txid).collect() };
             if vote.kind() == VoteKind::Approve {
                 self.release_earlier(&txid, &claims);
             }
@@ -172,7 +173,7 @@ impl Engine {
                     let bytes = self.restored.get(&txid).map_or(0, VerifiedTransaction::bytes);
                     self.finality.lock_approve(txid, bytes, claims.into_iter());
                 }
-                Vote::Commit(_) => self.finality.lock_commit(txid, &claims),
+                Vote::Commit(_) => self.finality.lock_commit(txid, claims.into_iter()),
                 Vote::Reject(..) if !has_voted => self.finality.note_rejected(txid),
                 Vote::Approve(_) | Vote::Reject(..) => {}
             }
@@ -186,7 +187,7 @@ impl Engine {
         let held = claims.iter().filter_map(|claim| self.finality.approved_spender(claim));
         let earlier: BTreeSet<Txid> = held.filter(|by| by != txid).collect();
         for released in earlier {
-            let claims = self.claims_of(&released);
+            let claims: Vec<OutPoint> = self.claims_of(&released).collect();
             self.finality.release(&released, claims.iter().copied());
             self.guard.release_approve(&released, claims.into_iter());
         }

@@ -53,7 +53,6 @@ impl Engine {
             ("recorded certificates", recorded.certificates.len()),
             ("restored transactions", self.restored.len()),
             ("inventories", self.inventories.len()),
-            ("final outputs", self.final_outputs.len()),
         ];
         let all = self.finality.tables().into_iter().chain(self.guard.tables()).chain(own);
         all.map(|(name, len)| TableSize { name, len, len_max: 0 })

@@ -147,7 +147,7 @@ impl Engine {
         }
         for (transaction, outpoint) in self.mempool.expire(now) {
             let rejection = Rejection::ParentTimeout { outpoint };
-            let status = TransactionStatus::Rejected(rejection);
+            let status = TransactionStatus::from(rejection);
             self.notify(Event::Transaction { transaction, status });
         }
     }

@@ -168,7 +168,7 @@ impl Engine {
                 self.finality.note_known(transaction.txid());
                 for evicted in admitted.evicted {
                     self.finality.note_evicted(&evicted.txid());
-                    let status = TransactionStatus::Rejected(Rejection::Evicted);
+                    let status = TransactionStatus::from(Rejection::Evicted);
                     self.notify(Event::Transaction { transaction: evicted, status });
                 }
                 Ok(())

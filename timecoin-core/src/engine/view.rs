@@ -6,7 +6,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::output::BlockCommit;
+use crate::finality::Finality;
 use crate::ledger::view::{Lookup, Utxo, UtxoView, ViewError, outputs_of};
+use crate::mempool::Mempool;
 use crate::types::chain::Height;
 use crate::types::hash::Txid;
 use crate::types::map::HashMap;
@@ -62,34 +64,6 @@ impl Unseen {
     }
 }
 
-/// The outputs of final transactions that no block holds: they can be spent at once (F4).
-#[derive(Clone, Debug, Default)]
-pub(super) struct FinalOutputs {
-    outputs: HashMap<OutPoint, Utxo>,
-}
-
-impl FinalOutputs {
-    /// Adds the outputs of a transaction that the block at `next_height` can hold at first.
-    pub(super) fn add(&mut self, transaction: &VerifiedTransaction, next_height: Height) {
-        let txid = transaction.txid();
-        let outputs = outputs_of(transaction, next_height);
-        self.outputs.extend(outputs.map(|(vout, utxo)| (OutPoint { txid, vout }, utxo)));
-    }
-
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.outputs.len()
-    }
-
-    /// Forgets the outputs of a transaction that a block holds.
-    pub(super) fn remove(&mut self, transaction: &VerifiedTransaction) {
-        let txid = transaction.txid();
-        for (vout, _) in (0u32..).zip(&transaction.outputs) {
-            self.outputs.remove(&OutPoint { txid, vout });
-        }
-    }
-}
-
 /// What the next block's transactions may spend, without those that are only final.
 pub(super) struct DecidedView<'a> {
     /// The store.
@@ -127,14 +101,27 @@ impl UtxoView for DecidedView<'_> {
 pub(super) struct SpendableView<'a> {
     /// Outputs of decided blocks.
     pub(super) decided: DecidedView<'a>,
-    /// Outputs of final transactions.
-    pub(super) finals: &'a FinalOutputs,
+    /// Says which transactions are final: their outputs can be spent at once (F4).
+    pub(super) finality: &'a Finality,
+    /// Holds the bodies of those that no block holds.
+    pub(super) mempool: &'a Mempool,
+    /// The first height whose block can hold them.
+    pub(super) next_height: Height,
+}
+
+impl SpendableView<'_> {
+    fn lookup_final(&self, outpoint: &OutPoint) -> Option<Utxo> {
+        let txid = &outpoint.txid;
+        let entry = self.mempool.get(txid).filter(|_| self.finality.is_final(txid))?;
+        let vout = usize::try_from(outpoint.vout).ok()?;
+        outputs_of(&entry.transaction, self.next_height).nth(vout).map(|(_, utxo)| utxo)
+    }
 }
 
 impl UtxoView for SpendableView<'_> {
     fn lookup(&self, outpoint: &OutPoint) -> Result<Lookup, ViewError> {
-        match self.finals.outputs.get(outpoint) {
-            Some(utxo) => Ok(Lookup::Unspent(*utxo)),
+        match self.lookup_final(outpoint) {
+            Some(utxo) => Ok(Lookup::Unspent(utxo)),
             None => self.decided.lookup(outpoint),
         }
     }

@@ -1,5 +1,6 @@
 //! Votes: this masternode's own on their way out, everybody's on their way in.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::Engine;
@@ -7,6 +8,7 @@ use super::input::PeerId;
 use super::output::{Event, Halt, Record, Rejection, To, TransactionStatus};
 use crate::finality::{Milestone, TxVotes};
 use crate::ledger::view::UtxoView;
+use crate::mempool::Mempool;
 use crate::types::chain::Timestamp;
 use crate::types::evidence::{Contradiction, Evidence};
 use crate::types::hash::Txid;
@@ -16,6 +18,10 @@ use crate::types::transaction::OutPoint;
 use crate::types::verified::{Verified, VerifiedTransaction};
 use crate::types::vote::{BATCH_VOTES_MAX, RejectReason, Vote, VoteBatch, VoteKind};
 use crate::votes::VoteRef;
+
+/// Batches that are remembered while a record is made; looking further back costs more than
+/// asking the table of what is recorded.
+const LEANED_ON_MAX: usize = 16;
 
 /// Certificates sent to a voter that repeats itself, for one of its batches.
 const CERTIFICATES_PER_ANSWER_MAX: usize = 64;
@@ -46,8 +52,8 @@ impl Engine {
         let (voter, epoch) = (self.finality.own()?, self.finality.epoch());
         let mut allowed = Vec::with_capacity(votes.len());
         for vote in votes {
-            let claims = self.claims_of(&vote.txid());
-            match self.guard.allow_vote(epoch, vote, claims.iter().copied()) {
+            let claims = claims_of(&self.mempool, &self.restored, &vote.txid());
+            match self.guard.allow_vote(epoch, vote, claims) {
                 Ok(()) => allowed.push(*vote),
                 Err(refused) => self.refuse(&refused),
             }
@@ -59,10 +65,8 @@ impl Engine {
         Some(VoteBatch::sign(self.chain.id(), epoch, set_hash, voter, allowed, &keys))
     }
 
-    pub(super) fn claims_of(&self, txid: &Txid) -> Vec<OutPoint> {
-        let entry = self.mempool.get(txid).map(|entry| &entry.transaction);
-        let transaction = entry.or_else(|| self.restored.get(txid));
-        transaction.map(|transaction| transaction.claims().collect()).unwrap_or_default()
+    pub(super) fn claims_of(&self, txid: &Txid) -> impl Iterator<Item = OutPoint> + Clone {
+        claims_of(&self.mempool, &self.restored, txid)
     }
 
     /// What stands behind the votes of a batch and is not in the log yet: the transactions, and
@@ -71,7 +75,7 @@ impl Engine {
         let mut transactions = Vec::new();
         let mut supports = Vec::new();
         let mut certificates = Vec::new();
-        let mut last_support: Option<Arc<Verified<VoteBatch>>> = None;
+        let mut leaned_on: VecDeque<Arc<Verified<VoteBatch>>> = VecDeque::new();
         self.recorded.batches.insert(batch.signature);
         for vote in batch.votes.iter().filter(|vote| vote.kind() != VoteKind::Reject) {
             let txid = vote.txid();
@@ -90,12 +94,13 @@ impl Engine {
                 }
                 continue;
             }
-            for support in votes.approves().votes().iter().map(VoteRef::batch) {
-                // Most votes of a batch lean on the same batches.
-                if last_support.as_ref().is_some_and(|last| Arc::ptr_eq(last, support)) {
+            for support in votes.tally().votes(VoteKind::Approve).map(VoteRef::batch) {
+                // Most votes of a batch lean on the same few batches.
+                if leaned_on.iter().any(|known| Arc::ptr_eq(known, support)) {
                     continue;
                 }
-                last_support = Some(Arc::clone(support));
+                leaned_on.push_front(Arc::clone(support));
+                leaned_on.truncate(LEANED_ON_MAX);
                 if self.recorded.batches.insert(support.signature) {
                     supports.push(Arc::new(VoteBatch::clone(support)));
                 }
@@ -224,10 +229,11 @@ impl Engine {
     /// Promises a Commit, where the rules allow (F3).
     pub(super) fn commit(&mut self, txid: &Txid) {
         let Some(entry) = self.mempool.get(txid) else { return };
-        let claims: Vec<OutPoint> = entry.transaction.claims().collect();
         let in_prepared_block =
             |claim: &OutPoint| self.prepared_claims.spender(&self.consensus, claim);
-        if self.finality.try_commit(*txid, &claims, in_prepared_block) {
+        let claims = entry.transaction.claims();
+        let is_promised = self.finality.try_commit(*txid, claims, in_prepared_block);
+        if is_promised && !entry.is_pinned() {
             self.mempool.pin(txid);
         }
     }
@@ -236,8 +242,9 @@ impl Engine {
     fn on_final(&mut self, txid: Txid, now: Timestamp, utxos: &dyn UtxoView) -> Result<(), Halt> {
         let Some(entry) = self.mempool.get(&txid) else { return Ok(()) };
         let transaction: VerifiedTransaction = entry.transaction.clone();
-        self.mempool.pin(&txid);
-        self.final_outputs.add(&transaction, self.state.next_height());
+        if !entry.is_pinned() {
+            self.mempool.pin(&txid);
+        }
         self.timers.add_final(transaction.bytes());
         let losers = self.mempool.conflicts(&transaction);
         let status = TransactionStatus::Finalized;
@@ -245,20 +252,20 @@ impl Engine {
         for (outpoint, loser) in losers {
             let reason = RejectReason::ConflictsWithFinal;
             let rejection = Rejection::Conflict { outpoint, by: txid, reason };
-            self.notify_status(&loser, TransactionStatus::Rejected(rejection));
+            self.notify_status(&loser, TransactionStatus::from(rejection));
         }
         self.release_waiting(&txid, now, utxos)
     }
 
     /// It can't be certified in this epoch, so this masternode's Approve of it is free (F6).
     fn on_rejected_by_quorum(&mut self, txid: &Txid) {
-        let claims = self.claims_of(txid);
+        let claims: Vec<OutPoint> = self.claims_of(txid).collect();
         self.finality.release(txid, claims.iter().copied());
         self.guard.release_approve(txid, claims.into_iter());
         self.timers.contested();
         let is_certified = self.finality.get(txid).is_some_and(TxVotes::is_certified);
         if !is_certified {
-            let status = TransactionStatus::Rejected(Rejection::RejectedByQuorum);
+            let status = TransactionStatus::from(Rejection::RejectedByQuorum);
             self.notify_status(txid, status);
         }
         self.consider_waiting();
@@ -283,4 +290,15 @@ impl Engine {
         };
         self.on_evidence(Verified::vouch(evidence), now)
     }
+}
+
+/// What a transaction claims that waits or was restored; nothing where it is not known.
+fn claims_of<'a>(
+    mempool: &'a Mempool,
+    restored: &'a BTreeMap<Txid, VerifiedTransaction>,
+    txid: &Txid,
+) -> impl Iterator<Item = OutPoint> + Clone + use<'a> {
+    let entry = mempool.get(txid).map(|entry| &entry.transaction);
+    let transaction = entry.or_else(|| restored.get(txid));
+    transaction.into_iter().flat_map(|transaction| transaction.claims())
 }

@@ -4,12 +4,14 @@
 //! the outpoints they claim; bodies are the mempool's. Rules are tagged F1 to F11.
 
 mod inventory;
+mod locks;
 mod votes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use inventory::Inventories;
+pub use locks::Locks;
 pub(crate) use votes::UNKNOWN_PER_VOTER_MAX;
 pub use votes::{Decision, Milestone, TxVotes};
 
@@ -21,7 +23,7 @@ use crate::types::map::HashMap;
 use crate::types::masternode_set::{MasternodeIndex, MasternodeSet};
 use crate::types::transaction::OutPoint;
 use crate::types::verified::Verified;
-use crate::types::vote::{RejectReason, Vote, VoteBatch};
+use crate::types::vote::{RejectReason, Vote, VoteBatch, VoteKind};
 use crate::votes::VoteRef;
 
 /// How much this masternode may have approved and not seen confirmed (F9).
@@ -53,12 +55,8 @@ pub struct Finality {
     own: Option<MasternodeIndex>,
     is_frozen: bool,
     votes: HashMap<Txid, TxVotes>,
-    approved: HashMap<OutPoint, Txid>,
-    committed: HashMap<OutPoint, Txid>,
-    open_commits: BTreeSet<Txid>,
-    finals: BTreeMap<u64, Txid>,
-    certified: BTreeMap<u64, Txid>,
-    next_order: u64,
+    locks: Locks,
+    includable: Includable,
     backlog: Backlog,
     backlog_max: Backlog,
     outbox: Vec<Vote>,
@@ -80,12 +78,8 @@ impl Finality {
             own,
             is_frozen: false,
             votes: HashMap::default(),
-            approved: HashMap::default(),
-            committed: HashMap::default(),
-            open_commits: BTreeSet::new(),
-            finals: BTreeMap::new(),
-            certified: BTreeMap::new(),
-            next_order: 0,
+            locks: Locks::default(),
+            includable: Includable::default(),
             backlog: Backlog::default(),
             backlog_max,
             outbox: Vec::new(),
@@ -129,14 +123,12 @@ impl Finality {
     }
 
     /// What is kept of the votes of the epoch, by name.
-    pub(crate) fn tables(&self) -> [(&'static str, usize); 7] {
+    pub(crate) fn tables(&self) -> [(&'static str, usize); 5] {
         [
             ("votes", self.votes.len()),
-            ("approved outpoints", self.approved.len()),
-            ("committed outpoints", self.committed.len()),
-            ("open commits", self.open_commits.len()),
-            ("final", self.finals.len()),
-            ("certified", self.certified.len()),
+            ("locked outpoints", self.locks.len()),
+            ("final", self.includable.finals.len()),
+            ("certified", self.includable.certified.len()),
             ("votes to sign", self.outbox.len()),
         ]
     }
@@ -163,8 +155,8 @@ impl Finality {
         }
         let mut is_blocked = self.is_frozen || self.is_full(bytes);
         for claim in claims {
-            let other = |found: Option<&Txid>| found.filter(|by| *by != txid).copied();
-            if let Some(by) = other(self.approved.get(&claim)) {
+            let lock = self.locks.get(&claim).copied().unwrap_or_default();
+            if let Some(by) = lock.approve.filter(|by| by != txid) {
                 let is_final = self.is_final(&by);
                 return Verdict::Reject(if is_final {
                     RejectReason::ConflictsWithFinal
@@ -172,7 +164,7 @@ impl Finality {
                     RejectReason::ConflictsWithApproved
                 });
             }
-            if other(self.committed.get(&claim)).is_some() {
+            if lock.commit.is_some_and(|by| by != *txid) {
                 return Verdict::Reject(RejectReason::ConflictsWithFinal);
             }
             is_blocked |= in_prepared_block(&claim).is_some_and(|by| by != *txid);
@@ -203,7 +195,7 @@ impl Finality {
         bytes: usize,
         claims: impl Iterator<Item = OutPoint>,
     ) {
-        self.approved.extend(claims.map(|claim| (claim, txid)));
+        claims.for_each(|claim| self.locks.approve(claim, txid));
         self.backlog.transactions += 1;
         self.backlog.bytes += bytes;
         let votes = self.votes.entry(txid).or_default();
@@ -226,18 +218,18 @@ impl Finality {
     pub fn try_commit(
         &mut self,
         txid: Txid,
-        claims: &[OutPoint],
+        claims: impl Iterator<Item = OutPoint> + Clone,
         in_prepared_block: impl Fn(&OutPoint) -> Option<Txid>,
     ) -> bool {
         let is_due = self.votes.get(&txid).is_some_and(|v| v.is_certified() && !v.own_commit());
         if self.own.is_none() || self.is_frozen || !is_due {
             return false;
         }
-        let conflicts = |claim: &OutPoint| {
-            let by_commit = self.committed.get(claim).is_some_and(|by| *by != txid);
-            by_commit || in_prepared_block(claim).is_some_and(|by| by != txid)
+        let conflicts = |claim: OutPoint| {
+            let by_commit = self.committed_spender(&claim).is_some_and(|by| by != txid);
+            by_commit || in_prepared_block(&claim).is_some_and(|by| by != txid)
         };
-        if claims.iter().any(conflicts) {
+        if claims.clone().any(conflicts) {
             return false;
         }
         self.lock_commit(txid, claims);
@@ -246,9 +238,8 @@ impl Finality {
     }
 
     /// Locks the claims of a Commit that is recorded already.
-    pub fn lock_commit(&mut self, txid: Txid, claims: &[OutPoint]) {
-        self.committed.extend(claims.iter().map(|claim| (*claim, txid)));
-        self.open_commits.insert(txid);
+    pub fn lock_commit(&mut self, txid: Txid, claims: impl Iterator<Item = OutPoint>) {
+        claims.for_each(|claim| self.locks.commit(claim, txid));
         self.votes.entry(txid).or_default().set_committed();
     }
 
@@ -264,28 +255,34 @@ impl Finality {
 
     /// Who holds this masternode's live Approve on an outpoint.
     pub fn approved_spender(&self, outpoint: &OutPoint) -> Option<Txid> {
-        self.approved.get(outpoint).copied()
+        self.locks.get(outpoint)?.approve
+    }
+
+    /// Who holds this masternode's live Approve on an outpoint, and who its live Commit.
+    pub fn spenders(&self, outpoint: &OutPoint) -> [Option<Txid>; 2] {
+        self.locks.get(outpoint).map_or([None, None], |lock| [lock.approve, lock.commit])
     }
 
     /// Who holds this masternode's live Commit on an outpoint.
     pub fn committed_spender(&self, outpoint: &OutPoint) -> Option<Txid> {
-        self.committed.get(outpoint).copied()
+        self.locks.get(outpoint)?.commit
     }
 
     /// What this masternode has Committed and not seen confirmed, ascending.
-    pub fn open_commits(&self) -> &BTreeSet<Txid> {
-        &self.open_commits
+    pub fn open_commits(&self) -> BTreeSet<Txid> {
+        let open = self.votes.iter().filter(|(_, votes)| votes.own_commit());
+        open.map(|(txid, _)| *txid).collect()
     }
 
     /// Final transactions that no block holds, in the order in which they became final here:
     /// parents before children.
     pub fn finals(&self) -> impl ExactSizeIterator<Item = &Txid> {
-        self.finals.values()
+        self.includable.finals.values()
     }
 
     /// Certified transactions that are not final here and that no block holds, in order.
     pub fn certified(&self) -> impl Iterator<Item = &Txid> {
-        self.certified.values()
+        self.includable.certified.values()
     }
 
     /// Batches that hold own votes on transactions that are not final here, each once.
@@ -295,10 +292,11 @@ impl Finality {
         batches_max: usize,
     ) -> Vec<Arc<Verified<VoteBatch>>> {
         let mut batches: BTreeMap<Signature, Arc<Verified<VoteBatch>>> = BTreeMap::new();
-        let open = self.approved.values().chain(self.open_commits.iter());
-        let open: BTreeSet<&Txid> = open.filter(|txid| !self.is_final(txid)).collect();
-        for votes in open.into_iter().filter_map(|txid| self.votes.get(txid)) {
-            let own_votes = [votes.approves().of(own), votes.commits().of(own)];
+        let is_open = |votes: &TxVotes| !votes.is_final() && votes.has_promise();
+        let open: BTreeMap<&Txid, &TxVotes> =
+            self.votes.iter().filter(|(_, votes)| is_open(votes)).collect();
+        for votes in open.into_values() {
+            let own_votes = [VoteKind::Approve, VoteKind::Commit].map(|k| votes.tally().of(k, own));
             for batch in own_votes.into_iter().flatten().map(VoteRef::batch) {
                 if batches.len() >= batches_max {
                     return batches.into_values().collect();
@@ -311,12 +309,12 @@ impl Finality {
 
     /// Releases this masternode's Approve of a transaction (F6). The caller knows why it may.
     pub fn release(&mut self, txid: &Txid, claims: impl Iterator<Item = OutPoint>) {
-        for claim in claims {
-            if self.approved.get(&claim) == Some(txid) {
-                self.approved.remove(&claim);
-            }
-        }
+        claims.for_each(|claim| self.locks.release_approve(claim, txid));
         let bytes = self.votes.get_mut(txid).and_then(TxVotes::take_backlog);
+        self.leave_backlog(bytes);
+    }
+
+    fn leave_backlog(&mut self, bytes: Option<usize>) {
         if let Some(bytes) = bytes {
             self.backlog.transactions -= 1;
             self.backlog.bytes -= bytes;
@@ -325,19 +323,11 @@ impl Finality {
 
     /// Forgets a transaction that is in a decided block, or that such a block made impossible:
     /// all its locks are released (F6).
-    pub fn settle(&mut self, txid: &Txid, claims: impl Iterator<Item = OutPoint> + Clone) {
-        self.release(txid, claims.clone());
-        for claim in claims {
-            if self.committed.get(&claim) == Some(txid) {
-                self.committed.remove(&claim);
-            }
-        }
-        self.open_commits.remove(txid);
-        if let Some(votes) = self.votes.remove(txid) {
-            if let Some(order) = votes.order() {
-                self.finals.remove(&order);
-                self.certified.remove(&order);
-            }
+    pub fn settle(&mut self, txid: &Txid, claims: impl Iterator<Item = OutPoint>) {
+        claims.for_each(|claim| self.locks.settle(claim, txid));
+        if let Some(mut votes) = self.votes.remove(txid) {
+            self.leave_backlog(votes.take_backlog());
+            self.includable.forget(&votes);
             self.forget_unknown(&votes);
         }
     }
@@ -350,6 +340,28 @@ impl Finality {
     /// The finality certificate of a transaction, if there is one.
     pub fn finality_certificate(&self, txid: &Txid) -> Option<Arc<FinalityCertificate>> {
         self.votes.get(txid)?.finality_certificate(*txid, self.epoch, &self.set)
+    }
+}
+
+/// What the next block should hold, in the order in which it got so far here.
+#[derive(Clone, Debug, Default)]
+struct Includable {
+    finals: BTreeMap<u64, Txid>,
+    certified: BTreeMap<u64, Txid>,
+    next_order: u64,
+}
+
+impl Includable {
+    fn next_order(&mut self) -> u64 {
+        self.next_order += 1;
+        self.next_order
+    }
+
+    fn forget(&mut self, votes: &TxVotes) {
+        if let Some(order) = votes.order() {
+            let ordered = if votes.is_final() { &mut self.finals } else { &mut self.certified };
+            ordered.remove(&order);
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! The votes on one transaction, and how they add up.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use super::Finality;
+use super::{Finality, Includable};
 use crate::types::certificate::{ApproveCertificate, FinalityCertificate, VoteCertificate};
 use crate::types::chain::Epoch;
 use crate::types::hash::Txid;
@@ -26,9 +27,7 @@ pub enum Decision {
 /// All votes on one transaction in one epoch.
 #[derive(Clone, Debug, Default)]
 pub struct TxVotes {
-    approves: VoteTally,
-    commits: VoteTally,
-    rejects: VoteTally,
+    tally: VoteTally,
     approve_certificate: Option<Arc<Verified<ApproveCertificate>>>,
     finality_certificate: Option<Arc<Verified<FinalityCertificate>>>,
     own: Option<Decision>,
@@ -87,7 +86,7 @@ impl TxVotes {
 
     /// Whether somebody rejected it.
     pub fn is_split(&self) -> bool {
-        self.rejects.n_voters() > 0
+        self.tally.n_voters(VoteKind::Reject) > 0
     }
 
     /// Whether a quorum rejected it.
@@ -95,24 +94,20 @@ impl TxVotes {
         self.is_rejected
     }
 
-    /// The Approves.
-    pub fn approves(&self) -> &VoteTally {
-        &self.approves
-    }
-
-    /// The Commits.
-    pub fn commits(&self) -> &VoteTally {
-        &self.commits
-    }
-
-    /// The Rejects.
-    pub fn rejects(&self) -> &VoteTally {
-        &self.rejects
+    /// The votes.
+    pub fn tally(&self) -> &VoteTally {
+        &self.tally
     }
 
     /// The approve certificate that came as a whole, if one did.
     pub fn received_certificate(&self) -> Option<&Arc<Verified<ApproveCertificate>>> {
         self.approve_certificate.as_ref()
+    }
+
+    /// Whether this masternode holds its claims, by a live Approve or a Commit.
+    pub(super) fn has_promise(&self) -> bool {
+        let is_approved = matches!(self.own, Some(Decision::Approved { backlog_bytes: Some(_) }));
+        is_approved || self.own_commit
     }
 
     pub(super) fn order(&self) -> Option<u64> {
@@ -150,7 +145,7 @@ impl TxVotes {
         if let Some(received) = &self.approve_certificate {
             return Some(Arc::new(ApproveCertificate::clone(received)));
         }
-        let votes = self.approves.proofs(set.quorum())?;
+        let votes = self.tally.proofs(VoteKind::Approve, set.quorum())?;
         let votes = VoteCertificate { epoch, set_hash: set.hash(), votes };
         Some(Arc::new(ApproveCertificate { txid, votes }))
     }
@@ -164,7 +159,7 @@ impl TxVotes {
         if let Some(received) = &self.finality_certificate {
             return Some(Arc::new(FinalityCertificate::clone(received)));
         }
-        let votes = self.commits.proofs(set.quorum())?;
+        let votes = self.tally.proofs(VoteKind::Commit, set.quorum())?;
         let votes = VoteCertificate { epoch, set_hash: set.hash(), votes };
         Some(Arc::new(FinalityCertificate { txid, votes }))
     }
@@ -181,24 +176,28 @@ impl Finality {
     }
 
     fn on_vote(&mut self, txid: Txid, vote: VoteRef, milestones: &mut Vec<Milestone>) {
-        let voter = vote.voter();
-        if !self.admit_vote(&txid, voter) {
-            return;
-        }
-        let quorum = self.set.quorum();
-        let votes = self.votes.entry(txid).or_default();
+        let (voter, kind, quorum) = (vote.voter(), vote.kind(), self.set.quorum());
+        let votes = match self.votes.entry(txid) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) if count_unknown(&mut self.n_unknown, voter) => {
+                place.insert(TxVotes::default())
+            }
+            Entry::Vacant(_) => return,
+        };
         if !votes.is_known {
             milestones.push(Milestone::Unknown(txid));
         }
-        let kind = vote.vote().kind();
-        let (tally, opposite) = match kind {
-            VoteKind::Approve => (&mut votes.approves, Some(&votes.rejects)),
-            VoteKind::Reject => (&mut votes.rejects, Some(&votes.approves)),
-            VoteKind::Commit => (&mut votes.commits, None),
+        let opposite = match kind {
+            VoteKind::Approve => Some(VoteKind::Reject),
+            VoteKind::Reject => Some(VoteKind::Approve),
+            VoteKind::Commit => None,
         };
-        let counted = tally.add(vote.clone(), quorum);
-        let contradicts = opposite.and_then(|tally| tally.of(voter)).cloned();
-        if let (Counted::New | Counted::Quorum, Some(other)) = (counted, contradicts) {
+        let contradicts = opposite.and_then(|kind| votes.tally.of(kind, voter)).cloned();
+        let vote_if_odd = contradicts.is_some().then(|| vote.clone());
+        let counted = votes.tally.add(vote, quorum);
+        if let (Counted::New | Counted::Quorum, Some(vote), Some(other)) =
+            (counted, vote_if_odd, contradicts)
+        {
             let is_approve = kind == VoteKind::Approve;
             let (approve, reject) = if is_approve { (vote, other) } else { (other, vote) };
             milestones.push(Milestone::Contradiction { approve, reject });
@@ -207,39 +206,28 @@ impl Finality {
             (_, Counted::Repeated) if votes.is_final && Some(voter) != self.own => {
                 milestones.push(Milestone::Behind(txid));
             }
-            (VoteKind::Approve, Counted::Quorum) => self.certify(txid, milestones),
-            (VoteKind::Commit, Counted::Quorum) => self.finalize(txid, milestones),
+            (VoteKind::Approve, Counted::Quorum) => {
+                self.includable.certify(txid, votes, milestones);
+            }
+            (VoteKind::Commit, Counted::Quorum) => {
+                self.includable.finalize(txid, votes, milestones);
+            }
             (VoteKind::Reject, Counted::Quorum) => {
                 votes.is_rejected = true;
                 milestones.push(Milestone::RejectedByQuorum(txid));
             }
-            (VoteKind::Reject, Counted::New) if votes.rejects.n_voters() == 1 => {
+            (VoteKind::Reject, Counted::New) if votes.tally.n_voters(kind) == 1 => {
                 milestones.push(Milestone::Split(txid));
             }
             _ => {}
         }
     }
 
-    /// Votes for transactions that this node does not have are kept, so many per masternode.
-    fn admit_vote(&mut self, txid: &Txid, voter: MasternodeIndex) -> bool {
-        if self.votes.contains_key(txid) {
-            return true;
-        }
-        let Some(n_unknown) = self.n_unknown.get_mut(usize::from(voter)) else { return false };
-        if *n_unknown >= UNKNOWN_PER_VOTER_MAX {
-            return false;
-        }
-        *n_unknown += 1;
-        true
-    }
-
     /// Says that this node has the transaction, so that votes for it are not unknown.
     pub fn note_known(&mut self, txid: Txid) {
         let votes = self.votes.entry(txid).or_default();
         if !std::mem::replace(&mut votes.is_known, true) {
-            let first = [&votes.approves, &votes.commits, &votes.rejects]
-                .into_iter()
-                .find_map(|tally| tally.votes().first().map(VoteRef::voter));
+            let first = votes.tally.first_voter();
             self.uncount_unknown(first);
         }
     }
@@ -256,9 +244,7 @@ impl Finality {
 
     pub(super) fn forget_unknown(&mut self, votes: &TxVotes) {
         if !votes.is_known {
-            let first = [&votes.approves, &votes.commits, &votes.rejects]
-                .into_iter()
-                .find_map(|tally| tally.votes().first().map(VoteRef::voter));
+            let first = votes.tally.first_voter();
             self.uncount_unknown(first);
         }
     }
@@ -285,7 +271,7 @@ impl Finality {
         if !votes.is_known {
             milestones.push(Milestone::Unknown(txid));
         }
-        self.certify(txid, milestones);
+        self.includable.certify(txid, votes, milestones);
     }
 
     /// Takes a finality certificate that came as a whole.
@@ -303,35 +289,42 @@ impl Finality {
         if !votes.is_known {
             milestones.push(Milestone::Unknown(txid));
         }
-        self.finalize(txid, milestones);
+        self.includable.finalize(txid, votes, milestones);
     }
+}
 
-    fn certify(&mut self, txid: Txid, milestones: &mut Vec<Milestone>) {
-        let votes = self.votes.entry(txid).or_default();
+impl Includable {
+    fn certify(&mut self, txid: Txid, votes: &mut TxVotes, milestones: &mut Vec<Milestone>) {
         if std::mem::replace(&mut votes.is_certified, true) {
             return;
         }
         milestones.push(Milestone::Certified(txid));
         if !votes.is_final {
-            votes.order = Some(self.next_order);
-            self.certified.insert(self.next_order, txid);
-            self.next_order += 1;
+            let order = self.next_order();
+            votes.order = Some(order);
+            self.certified.insert(order, txid);
         }
     }
 
-    fn finalize(&mut self, txid: Txid, milestones: &mut Vec<Milestone>) {
-        let votes = self.votes.entry(txid).or_default();
-        if std::mem::replace(&mut votes.is_final, true) {
+    fn finalize(&mut self, txid: Txid, votes: &mut TxVotes, milestones: &mut Vec<Milestone>) {
+        if votes.is_final {
             return;
         }
-        if let Some(order) = votes.order.take() {
-            self.certified.remove(&order);
-        }
-        votes.order = Some(self.next_order);
-        self.finals.insert(self.next_order, txid);
-        self.next_order += 1;
+        self.forget(votes);
+        votes.is_final = true;
+        let order = self.next_order();
+        votes.order = Some(order);
+        self.finals.insert(order, txid);
         milestones.push(Milestone::Finalized(txid));
     }
+}
+
+/// Votes for transactions that this node does not have are kept, so many per masternode.
+fn count_unknown(n_unknown: &mut [usize], voter: MasternodeIndex) -> bool {
+    let Some(n_unknown) = n_unknown.get_mut(usize::from(voter)) else { return false };
+    let has_room = *n_unknown < UNKNOWN_PER_VOTER_MAX;
+    *n_unknown += usize::from(has_room);
+    has_room
 }
 
 /// Transactions that this node does not have, for which it keeps the votes of one masternode:

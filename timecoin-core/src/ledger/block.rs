@@ -7,9 +7,7 @@ use thiserror::Error;
 
 use super::rewards::{block_reward, coinbase};
 use super::state::{LedgerState, Tip, utxo_element};
-use super::transaction::{
-    SpendContext, SpendError, TransactionError, check_spend, verify_transactions,
-};
+use super::transaction::{SpendContext, SpendError, TransactionError, check_spend, verify_named};
 use super::view::{Overlay, UtxoDelta, UtxoView, ViewError};
 use crate::params::Chain;
 use crate::types::amount::Amount;
@@ -193,8 +191,9 @@ pub fn verify_block(
     chain: &Chain,
     known: &dyn Fn(&Wtxid) -> Option<VerifiedTransaction>,
 ) -> Result<VerifiedBlock, BlockError> {
-    let bytes = block.transactions.iter().map(|transaction| encoded_len(&**transaction)).sum();
-    check_size(block.transactions.len(), bytes, chain)?;
+    let names: Vec<(Wtxid, usize)> =
+        block.transactions.iter().map(|transaction| transaction.wtxid_and_bytes()).collect();
+    check_size(names.len(), names.iter().map(|(_, bytes)| bytes).sum(), chain)?;
     let Some((first, others)) = block.transactions.split_first() else {
         return Err(BlockError::WrongCoinbase);
     };
@@ -202,11 +201,11 @@ pub fn verify_block(
     if !is_coinbase || !first.inputs.is_empty() {
         return Err(BlockError::WrongCoinbase);
     }
-    let (transactions, wtxids) = verify_all(others, chain, known)?;
-    let expected = transactions_root([first.wtxid()].into_iter().chain(wtxids));
+    let expected = transactions_root(names.iter().map(|(wtxid, _)| *wtxid));
     if block.header.merkle_root != expected {
         return Err(BlockError::WrongMerkleRoot { found: block.header.merkle_root, expected });
     }
+    let transactions = verify_all(others, &names[1..], chain, known)?;
     let hash = block.hash();
     Ok(VerifiedBlock(Arc::new(VerifiedBlockInner { block, hash, transactions })))
 }
@@ -226,19 +225,17 @@ fn check_size(transactions: usize, bytes: usize, chain: &Chain) -> Result<(), Bl
 
 fn verify_all(
     transactions: &[Arc<Transaction>],
+    names: &[(Wtxid, usize)],
     chain: &Chain,
     known: &dyn Fn(&Wtxid) -> Option<VerifiedTransaction>,
-) -> Result<(Vec<VerifiedTransaction>, Vec<Wtxid>), BlockError> {
-    let wtxids: Vec<Wtxid> = transactions.iter().map(|transaction| transaction.wtxid()).collect();
-    let mut verified: Vec<Option<VerifiedTransaction>> = wtxids.iter().map(known).collect();
-    let unknown: Vec<usize> =
-        (0..verified.len()).filter(|&index| verified[index].is_none()).collect();
-    let fresh = unknown.iter().map(|&index| Arc::clone(&transactions[index])).collect();
-    for (index, result) in unknown.into_iter().zip(verify_transactions(fresh, chain)) {
-        let error = |error| BlockError::Transaction { index: index + 1, error };
-        verified[index] = Some(result.map_err(error)?);
-    }
-    Ok((verified.into_iter().flatten().collect(), wtxids))
+) -> Result<Vec<VerifiedTransaction>, BlockError> {
+    let named = transactions.iter().zip(names);
+    let named = named.map(|(transaction, &(wtxid, bytes))| (Arc::clone(transaction), wtxid, bytes));
+    let verified = (1..).zip(verify_named(named, chain, known));
+    let at = |(index, result): (usize, Result<VerifiedTransaction, TransactionError>)| {
+        result.map_err(|error| BlockError::Transaction { index, error })
+    };
+    verified.map(at).collect()
 }
 
 /// The state after a block, and what it changed.
@@ -381,9 +378,8 @@ pub(crate) fn replay_block(
 fn trust_block(block: Arc<Block>, hash: BlockHash) -> Result<VerifiedBlock, BlockError> {
     let others = block.transactions.get(1..).unwrap_or_default();
     let vouch = |transaction: &Arc<Transaction>| {
-        let (txid, wtxid) = (transaction.txid(), transaction.wtxid());
-        let bytes = encoded_len(&**transaction);
-        VerifiedTransaction::vouch(Arc::clone(transaction), txid, wtxid, bytes)
+        let (wtxid, bytes) = transaction.wtxid_and_bytes();
+        VerifiedTransaction::vouch(Arc::clone(transaction), transaction.txid(), wtxid, bytes)
     };
     let transactions: Vec<VerifiedTransaction> = others.iter().map(vouch).collect();
     let coinbase = block.transactions.first().ok_or(BlockError::WrongCoinbase)?;
@@ -497,7 +493,7 @@ fn apply(
     let height = state.next_height();
     let sets = [&state.masternodes, &state.tip_masternodes];
     let mut next = state.clone();
-    let mut overlay = Overlay::new(view);
+    let mut overlay = Overlay::new(view, transactions.len());
     let mut fees = Amount::ZERO;
     for (index, transaction) in (1..).zip(transactions) {
         let at = |error| BlockError::Transaction { index, error };

@@ -38,21 +38,20 @@ impl UtxoSetHash {
 
     /// Adds an element that is not in the set.
     pub fn insert(&mut self, element: &[u8]) {
-        self.add(&expand(element));
+        self.combine(&expand(element), u16::wrapping_add);
     }
 
     /// Takes away an element that is in the set.
     pub fn remove(&mut self, element: &[u8]) {
-        let other = expand(element);
-        for (lane, other) in self.lanes.iter_mut().zip(&other) {
-            *lane = lane.wrapping_sub(*other);
-        }
+        self.combine(&expand(element), u16::wrapping_sub);
     }
 
     /// Adds all elements of another set that shares none with this one, so that parts of a set
     /// can be hashed apart.
     pub fn merge(&mut self, other: &UtxoSetHash) {
-        self.add(&other.lanes);
+        for (lane, other) in self.lanes.iter_mut().zip(other.lanes.iter()) {
+            *lane = lane.wrapping_add(*other);
+        }
     }
 
     /// What a block header says of the set.
@@ -74,9 +73,9 @@ impl UtxoSetHash {
         UtxoSetHash { lanes: Box::new(to_lanes(bytes)) }
     }
 
-    fn add(&mut self, other: &[u16; LANES]) {
-        for (lane, other) in self.lanes.iter_mut().zip(other) {
-            *lane = lane.wrapping_add(*other);
+    fn combine(&mut self, bytes: &[u8; STATE_BYTES], combine: impl Fn(u16, u16) -> u16) {
+        for (lane, pair) in self.lanes.iter_mut().zip(bytes.chunks_exact(2)) {
+            *lane = combine(*lane, u16::from_le_bytes([pair[0], pair[1]]));
         }
     }
 }
@@ -106,13 +105,13 @@ impl BorshDeserialize for UtxoSetHash {
     }
 }
 
-/// The numbers that an element adds to the lanes.
-fn expand(element: &[u8]) -> [u16; LANES] {
+/// The numbers that an element adds to the lanes, each little-endian.
+fn expand(element: &[u8]) -> [u8; STATE_BYTES] {
     let mut hasher = Hasher::new(Tag::UtxoElement);
     hasher.update(element);
     let mut bytes = [0; STATE_BYTES];
     hasher.finish_into(&mut bytes);
-    to_lanes(&bytes)
+    bytes
 }
 
 fn to_lanes(bytes: &[u8; STATE_BYTES]) -> [u16; LANES] {

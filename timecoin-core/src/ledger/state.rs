@@ -11,7 +11,6 @@ use crate::params::Chain;
 use crate::types::amount::Amount;
 use crate::types::certificate::CommitCertificate;
 use crate::types::chain::{Epoch, Height, Timestamp};
-use crate::types::encode::encode;
 use crate::types::hash::BlockHash;
 use crate::types::masternode_set::MasternodeSet;
 use crate::types::transaction::OutPoint;
@@ -87,10 +86,17 @@ pub fn genesis_utxos(chain: &Chain) -> impl Iterator<Item = (OutPoint, Utxo)> + 
     })
 }
 
-/// The bytes that stand for an unspent output in the set hash.
-pub fn utxo_element(outpoint: &OutPoint, utxo: &Utxo) -> Vec<u8> {
-    encode(&(outpoint, utxo))
+/// The bytes that stand for an unspent output in the set hash: their canonical form.
+pub fn utxo_element(outpoint: &OutPoint, utxo: &Utxo) -> [u8; UTXO_ELEMENT_BYTES] {
+    let mut bytes = [0; UTXO_ELEMENT_BYTES];
+    let mut left = &mut bytes[..];
+    (outpoint, utxo).serialize(&mut left).expect("there is room for both");
+    debug_assert!(left.is_empty(), "all have the same length");
+    bytes
 }
+
+/// An outpoint, a value, an address, a height and an origin.
+const UTXO_ELEMENT_BYTES: usize = 36 + 8 + 20 + 8 + 1;
 
 #[cfg(test)]
 mod tests;

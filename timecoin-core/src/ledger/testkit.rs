@@ -188,20 +188,20 @@ impl TestChain {
         let collateral = self.chain.params().masternode_collateral.units();
         let address = self.wallet.address();
         let change = COIN.units() - collateral - FEE;
-        let kind = TxKind::RegisterMasternode(Registration {
+        let kind = TxKind::RegisterMasternode(Box::new(Registration {
             consensus_key: keys.public(),
             payout: keys.address(),
             network_address: "127.0.0.1:1".to_owned(),
             collateral_vout: 0,
             proof: Signature::from_bytes([0; 64]),
-        });
+        }));
         let outputs = [(collateral, address), (change, address)];
         self.proven(self.signed(&self.wallet, &[self.coin(coin)], &outputs, kind), keys)
     }
 
     /// A deregistration of `keys`, paid with a coin of the genesis.
     pub(crate) fn deregistration(&self, keys: &KeyPair, coin: usize) -> Transaction {
-        let proof = Signature::from_bytes([0; 64]);
+        let proof = Box::new(Signature::from_bytes([0; 64]));
         let kind = TxKind::DeregisterMasternode { consensus_key: keys.public(), proof };
         let outputs = [(COIN.units() - FEE, self.wallet.address())];
         self.proven(self.signed(&self.wallet, &[self.coin(coin)], &outputs, kind), keys)
@@ -213,7 +213,7 @@ impl TestChain {
         let signature = keys.sign(message.as_bytes());
         match &mut transaction.kind {
             TxKind::RegisterMasternode(registration) => registration.proof = signature,
-            TxKind::DeregisterMasternode { proof, .. } => *proof = signature,
+            TxKind::DeregisterMasternode { proof, .. } => **proof = signature,
             _ => panic!("only changes of the masternode set carry a proof"),
         }
         transaction

@@ -13,7 +13,7 @@ use crate::params::{Chain, ChainParams};
 use crate::types::address::Address;
 use crate::types::amount::Amount;
 use crate::types::chain::Height;
-use crate::types::encode::{DecodeError, decode, encoded_len};
+use crate::types::encode::{DecodeError, decode};
 use crate::types::evidence::{Evidence, EvidenceError};
 use crate::types::hash::{ChainId, Txid, Wtxid};
 use crate::types::keys::{InputSignature, PublicKey, VotingKey, verify_inputs, verify_strict};
@@ -209,18 +209,31 @@ pub fn verify_transactions(
     verify_unknown_transactions(transactions, chain, &|_| None)
 }
 
-/// The same, without the signatures of those that `known` finds verified before.
+/// The same, but those that `known` finds were verified before.
 pub fn verify_unknown_transactions(
     transactions: Vec<Arc<Transaction>>,
     chain: &Chain,
     known: &dyn Fn(&Wtxid) -> Option<VerifiedTransaction>,
 ) -> Vec<Result<VerifiedTransaction, TransactionError>> {
-    let check = |transaction| {
-        let checked = check_form(transaction, chain)?;
-        Ok(known(&checked.wtxid()).map_or((checked, false), |known| (known, true)))
+    let named = transactions.into_iter().map(|transaction| {
+        let (wtxid, bytes) = transaction.wtxid_and_bytes();
+        (transaction, wtxid, bytes)
+    });
+    verify_named(named, chain, known)
+}
+
+/// The same of transactions whose `wtxid` and length are at hand.
+pub(super) fn verify_named(
+    transactions: impl Iterator<Item = (Arc<Transaction>, Wtxid, usize)>,
+    chain: &Chain,
+    known: &dyn Fn(&Wtxid) -> Option<VerifiedTransaction>,
+) -> Vec<Result<VerifiedTransaction, TransactionError>> {
+    let check = |(transaction, wtxid, bytes)| match known(&wtxid) {
+        Some(known) => Ok((known, true)),
+        None => Ok((check_form(transaction, wtxid, bytes, chain)?, false)),
     };
     let checked: Vec<Result<(VerifiedTransaction, bool), TransactionError>> =
-        transactions.into_iter().map(check).collect();
+        transactions.map(check).collect();
     let mut signatures: Vec<InputSignature> = Vec::with_capacity(checked.len());
     for (transaction, _) in checked.iter().flatten().filter(|(_, is_known)| !is_known) {
         signatures.extend(transaction.input_signatures(chain.id(), &transaction.txid()));
@@ -250,14 +263,14 @@ pub fn verify_unknown_transactions(
 /// Everything but the signatures of inputs, which the caller checks in a batch.
 fn check_form(
     transaction: Arc<Transaction>,
+    wtxid: Wtxid,
+    bytes: usize,
     chain: &Chain,
 ) -> Result<VerifiedTransaction, TransactionError> {
     let params = chain.params();
-    let bytes = encoded_len(&*transaction);
     check_shape(&transaction, bytes, params)?;
     let txid = transaction.txid();
     check_kind(&transaction, &txid, chain.id(), params)?;
-    let wtxid = transaction.wtxid();
     Ok(VerifiedTransaction::vouch(transaction, txid, wtxid, bytes))
 }
 

@@ -73,64 +73,74 @@ pub struct UtxoDelta {
 /// A view with changes on top that are not in the store.
 pub struct Overlay<'a> {
     base: &'a dyn UtxoView,
-    created: HashMap<OutPoint, (usize, Utxo)>,
-    spent: HashMap<OutPoint, Option<(usize, Utxo)>>,
+    changes: HashMap<OutPoint, Change>,
     confirmed: HashMap<Txid, Height>,
-    n_changes: usize,
+    /// Nothing where it was spent again.
+    created: Vec<Option<(OutPoint, Utxo)>>,
+    spent: Vec<(OutPoint, Utxo)>,
+}
+
+/// What became of an output.
+#[derive(Clone, Copy)]
+enum Change {
+    /// It is at this place of the created ones.
+    Created(usize),
+    Spent,
 }
 
 impl<'a> Overlay<'a> {
-    /// No changes yet, over `base`.
-    pub fn new(base: &'a dyn UtxoView) -> Self {
-        Overlay {
+    /// No changes yet, over `base`, with room for those of so many transactions.
+    pub fn new(base: &'a dyn UtxoView, n_transactions: usize) -> Self {
+        let mut overlay = Overlay {
             base,
-            created: HashMap::default(),
-            spent: HashMap::default(),
+            changes: HashMap::default(),
             confirmed: HashMap::default(),
-            n_changes: 0,
-        }
+            created: Vec::with_capacity(2 * n_transactions),
+            spent: Vec::with_capacity(n_transactions),
+        };
+        overlay.changes.reserve(3 * n_transactions);
+        overlay.confirmed.reserve(n_transactions);
+        overlay
     }
 
     /// Adds the outputs of a transaction as if a block at `height` held it.
     pub fn create(&mut self, txid: Txid, transaction: &Transaction, height: Height) {
         for (vout, utxo) in outputs_of(transaction, height) {
-            self.created.insert(OutPoint { txid, vout }, (self.n_changes, utxo));
-            self.n_changes += 1;
+            let outpoint = OutPoint { txid, vout };
+            self.changes.insert(outpoint, Change::Created(self.created.len()));
+            self.created.push(Some((outpoint, utxo)));
         }
         self.confirmed.insert(txid, height);
     }
 
     /// Spends an output that [`UtxoView::lookup`] gave.
     pub fn spend(&mut self, outpoint: OutPoint, utxo: Utxo) {
-        let order = self.n_changes;
-        self.n_changes += 1;
-        let inner = self.created.remove(&outpoint).is_some();
-        self.spent.insert(outpoint, (!inner).then_some((order, utxo)));
+        match self.changes.insert(outpoint, Change::Spent) {
+            Some(Change::Created(index)) => self.created[index] = None,
+            _ => self.spent.push((outpoint, utxo)),
+        }
     }
 
     /// The net change, in an order that depends on the calls only.
     pub fn into_delta(self) -> UtxoDelta {
-        let in_order = |mut changes: Vec<(usize, OutPoint, Utxo)>| {
-            changes.sort_unstable_by_key(|&(order, ..)| order);
-            changes.into_iter().map(|(_, outpoint, utxo)| (outpoint, utxo)).collect()
-        };
-        let spent = self.spent.into_iter();
-        let spent = spent.filter_map(|(outpoint, s)| s.map(|(order, u)| (order, outpoint, u)));
-        let created = self.created.into_iter();
-        let created = created.map(|(outpoint, (order, utxo))| (order, outpoint, utxo));
-        UtxoDelta { spent: in_order(spent.collect()), created: in_order(created.collect()) }
+        UtxoDelta { spent: self.spent, created: self.created.into_iter().flatten().collect() }
     }
 }
 
 impl UtxoView for Overlay<'_> {
     fn lookup(&self, outpoint: &OutPoint) -> Result<Lookup, ViewError> {
-        if let Some((_, utxo)) = self.created.get(outpoint) {
-            return Ok(Lookup::Unspent(*utxo));
+        match self.changes.get(outpoint) {
+            Some(Change::Created(index)) => {
+                let created = self.created[*index].as_ref();
+                Ok(created.map_or(Lookup::Spent, |(_, utxo)| Lookup::Unspent(*utxo)))
+            }
+            Some(Change::Spent) => Ok(Lookup::Spent),
+            None => match self.base.lookup(outpoint)? {
+                // Its transaction is here, and never had such an output.
+                Lookup::Unknown if self.confirmed.contains_key(&outpoint.txid) => Ok(Lookup::Spent),
+                found => Ok(found),
+            },
         }
-        if self.spent.contains_key(outpoint) || self.confirmed.contains_key(&outpoint.txid) {
-            return Ok(Lookup::Spent);
-        }
-        self.base.lookup(outpoint)
     }
 
     fn confirmed_at(&self, txid: &Txid) -> Result<Option<Height>, ViewError> {

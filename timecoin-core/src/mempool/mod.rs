@@ -12,7 +12,8 @@ mod fee_rate;
 mod waiting;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::collections::hash_map::Entry as HashEntry;
 
 use thiserror::Error;
 
@@ -20,7 +21,6 @@ pub use self::fee_rate::FeeRate;
 use self::waiting::WaitingRoom;
 pub use self::waiting::{WAITING_BYTES_MAX, WAITING_PER_PARENT_MAX, WaitError};
 use crate::ledger::transaction::Spend;
-use crate::ledger::view::Utxo;
 use crate::types::amount::Amount;
 use crate::types::chain::Timestamp;
 use crate::types::hash::Txid;
@@ -64,8 +64,6 @@ pub struct Entry {
     pub transaction: VerifiedTransaction,
     /// What it leaves for the masternodes.
     pub fee: Amount,
-    /// The outputs it spends, in the order of its inputs.
-    pub inputs: Box<[Utxo]>,
     /// When it was admitted.
     pub added_at: Timestamp,
     /// Its place in the order of admission.
@@ -113,12 +111,14 @@ pub enum AdmitError {
 #[derive(Clone, Debug)]
 pub struct Mempool {
     limits: MempoolLimits,
-    entries: BTreeMap<u64, Entry>,
-    /// Asked by key only: its order is never seen.
-    sequences: HashMap<Txid, u64>,
-    claims: BTreeSet<(OutPoint, u64)>,
+    /// Their order is never seen, nor that of the next.
+    entries: HashMap<Txid, Entry>,
+    /// Who claimed an outpoint first, of those that do.
+    claims: HashMap<OutPoint, Txid>,
+    /// Who else claims an outpoint, oldest first.
+    rivals: BTreeMap<OutPoint, Vec<Txid>>,
     /// Ascending: what is evicted first comes first.
-    unpinned: BTreeSet<(FeeRate, Reverse<u64>)>,
+    unpinned: BTreeMap<(FeeRate, Reverse<u64>), Txid>,
     bytes: usize,
     next_sequence: u64,
     waiting: WaitingRoom,
@@ -129,10 +129,10 @@ impl Mempool {
     pub fn new(limits: MempoolLimits) -> Self {
         Mempool {
             limits,
-            entries: BTreeMap::new(),
-            sequences: HashMap::default(),
-            claims: BTreeSet::new(),
-            unpinned: BTreeSet::new(),
+            entries: HashMap::default(),
+            claims: HashMap::default(),
+            rivals: BTreeMap::new(),
+            unpinned: BTreeMap::new(),
             bytes: 0,
             next_sequence: 0,
             waiting: WaitingRoom::default(),
@@ -166,29 +166,32 @@ impl Mempool {
 
     /// A pending transaction.
     pub fn get(&self, txid: &Txid) -> Option<&Entry> {
-        let sequence = self.sequences.get(txid)?;
-        Some(self.entry(*sequence))
+        self.entries.get(txid)
     }
 
     /// Whether a transaction is pending.
     pub fn contains(&self, txid: &Txid) -> bool {
-        self.sequences.contains_key(txid)
+        self.entries.contains_key(txid)
     }
 
-    /// All pending transactions in the order of admission.
+    /// All pending transactions in the order of admission, which costs sorting them.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.values()
+        let mut entries: Vec<&Entry> = self.entries.values().collect();
+        entries.sort_unstable_by_key(|entry| entry.sequence);
+        entries.into_iter()
     }
 
     /// Pending transactions that are not pinned: fee rate descending, then oldest first.
     pub fn best_unpinned(&self) -> impl Iterator<Item = &Entry> {
-        self.unpinned.iter().rev().map(|&(_, Reverse(sequence))| self.entry(sequence))
+        self.unpinned.values().rev().map(|txid| self.entry(txid))
     }
 
     /// The pending transactions that claim `outpoint`, oldest first; [`CLAIMANTS_MAX`] at most,
     /// but for pinned ones.
     pub fn claimants<'a>(&'a self, outpoint: &OutPoint) -> impl Iterator<Item = Txid> + use<'a> {
-        self.claimant_entries(outpoint).map(|entry| entry.transaction.txid())
+        let first = self.claims.get(outpoint);
+        let rivals = first.and_then(|_| self.rivals.get(outpoint));
+        first.into_iter().chain(rivals.into_iter().flatten()).copied()
     }
 
     /// Other pending transactions that claim what `transaction` claims, in the order of its
@@ -221,7 +224,7 @@ impl Mempool {
         let rate = FeeRate::new(spend.fee, transaction.bytes());
         let pays_less = |entry: &Entry| entry.fee_rate() < rate;
         let victims = self.make_room(transaction.bytes(), pays_less).ok_or(AdmitError::Full)?;
-        let evicted = victims.into_iter().map(|victim| self.take(victim).transaction).collect();
+        let evicted = victims.into_iter().filter_map(|victim| self.take(&victim)).collect();
         self.insert(transaction, spend, now, false);
         Ok(Admitted { evicted })
     }
@@ -243,18 +246,14 @@ impl Mempool {
             return Admitted::default();
         }
         let mut evicted = Vec::new();
-        let crowded: Vec<u64> =
+        let crowded: Vec<Txid> =
             transaction.claims().filter_map(|outpoint| self.surplus_claimant(&outpoint)).collect();
-        for sequence in crowded {
-            // One transaction may be the surplus claimant of several outpoints.
-            if self.entries.contains_key(&sequence) {
-                evicted.push(self.take(sequence).transaction);
-            }
-        }
+        // One transaction may be the surplus claimant of several outpoints.
+        evicted.extend(crowded.iter().filter_map(|txid| self.take(txid)));
         let bytes = transaction.bytes();
         while !self.has_room(self.len(), self.bytes, bytes) {
-            let Some(&(_, Reverse(sequence))) = self.unpinned.first() else { break };
-            evicted.push(self.take(sequence).transaction);
+            let Some((_, &txid)) = self.unpinned.first_key_value() else { break };
+            evicted.extend(self.take(&txid));
         }
         self.insert(transaction, spend, now, true);
         Admitted { evicted }
@@ -285,8 +284,15 @@ impl Mempool {
 
     /// Takes a transaction out, pinned or not.
     pub fn remove(&mut self, txid: &Txid) -> Option<Entry> {
-        let sequence = *self.sequences.get(txid)?;
-        Some(self.take(sequence))
+        let entry = self.entries.remove(txid)?;
+        self.bytes -= entry.transaction.bytes();
+        for outpoint in entry.transaction.claims() {
+            self.unclaim(outpoint, txid);
+        }
+        if !entry.is_pinned {
+            self.unpinned.remove(&order_key(&entry));
+        }
+        Some(entry)
     }
 
     /// Lets a transaction wait until the parent of `missing` is known, but not for ever.
@@ -325,45 +331,67 @@ impl Mempool {
         self.waiting.next_expiry()
     }
 
-    fn entry(&self, sequence: u64) -> &Entry {
-        self.entries.get(&sequence).expect("the indexes name what is pending")
-    }
-
-    fn claimant_entries<'a>(
-        &'a self,
-        outpoint: &OutPoint,
-    ) -> impl Iterator<Item = &'a Entry> + use<'a> {
-        let range = (*outpoint, 0)..=(*outpoint, u64::MAX);
-        self.claims.range(range).map(|&(_, sequence)| self.entry(sequence))
+    fn entry(&self, txid: &Txid) -> &Entry {
+        self.entries.get(txid).expect("the indexes name what is pending")
     }
 
     /// What must go for one more claimant: nothing, or the one that pays least.
-    fn surplus_claimant(&self, outpoint: &OutPoint) -> Option<u64> {
-        if self.claimant_entries(outpoint).count() < CLAIMANTS_MAX {
+    fn surplus_claimant(&self, outpoint: &OutPoint) -> Option<Txid> {
+        if self.claimants(outpoint).count() < CLAIMANTS_MAX {
             return None;
         }
-        let unpinned = self.claimant_entries(outpoint).filter(|entry| !entry.is_pinned);
-        unpinned.map(order_key).min().map(|(_, Reverse(sequence))| sequence)
+        let claimants = self.claimants(outpoint);
+        let unpinned = claimants.filter(|txid| !self.entry(txid).is_pinned);
+        unpinned.min_by_key(|txid| order_key(self.entry(txid)))
+    }
+
+    fn claim(&mut self, outpoint: OutPoint, txid: Txid) {
+        match self.claims.entry(outpoint) {
+            HashEntry::Vacant(place) => {
+                place.insert(txid);
+            }
+            HashEntry::Occupied(_) => self.rivals.entry(outpoint).or_default().push(txid),
+        }
+    }
+
+    fn unclaim(&mut self, outpoint: OutPoint, txid: &Txid) {
+        let HashEntry::Occupied(mut first) = self.claims.entry(outpoint) else { return };
+        let Some(rivals) = self.rivals.get_mut(&outpoint) else {
+            first.remove();
+            return;
+        };
+        if first.get() == txid {
+            first.insert(rivals.remove(0));
+        } else {
+            rivals.retain(|rival| rival != txid);
+        }
+        if rivals.is_empty() {
+            self.rivals.remove(&outpoint);
+        }
+    }
+
+    fn take(&mut self, txid: &Txid) -> Option<VerifiedTransaction> {
+        self.remove(txid).map(|entry| entry.transaction)
     }
 
     /// The fewest transactions from the low end of the order that make room for `bytes` more;
     /// none if one of them may not be evicted or all are not enough.
-    fn make_room(&self, bytes: usize, may_evict: impl Fn(&Entry) -> bool) -> Option<Vec<u64>> {
+    fn make_room(&self, bytes: usize, may_evict: impl Fn(&Entry) -> bool) -> Option<Vec<Txid>> {
         if bytes > self.limits.bytes_max {
             return None;
         }
         let mut victims = Vec::new();
         let (mut n_left, mut bytes_left) = (self.len(), self.bytes);
-        let mut lowest = self.unpinned.iter();
+        let mut lowest = self.unpinned.values();
         while !self.has_room(n_left, bytes_left, bytes) {
-            let &(_, Reverse(sequence)) = lowest.next()?;
-            let victim = self.entry(sequence);
+            let txid = lowest.next()?;
+            let victim = self.entry(txid);
             if !may_evict(victim) {
                 return None;
             }
             n_left -= 1;
             bytes_left -= victim.transaction.bytes();
-            victims.push(sequence);
+            victims.push(*txid);
         }
         Some(victims)
     }
@@ -384,36 +412,25 @@ impl Mempool {
         self.next_sequence += 1;
         self.waiting.remove(&transaction.txid());
         self.bytes += transaction.bytes();
-        self.sequences.insert(transaction.txid(), sequence);
-        self.claims.extend(transaction.claims().map(|outpoint| (outpoint, sequence)));
-        let (fee, inputs) = (spend.fee, spend.inputs.into_boxed_slice());
-        let entry = Entry { transaction, fee, inputs, added_at: now, sequence, is_pinned };
+        let txid = transaction.txid();
+        transaction.claims().for_each(|outpoint| self.claim(outpoint, txid));
+        let fee = spend.fee;
+        let entry = Entry { transaction, fee, added_at: now, sequence, is_pinned };
         if !is_pinned {
-            self.unpinned.insert(order_key(&entry));
+            self.unpinned.insert(order_key(&entry), txid);
         }
-        self.entries.insert(sequence, entry);
-    }
-
-    fn take(&mut self, sequence: u64) -> Entry {
-        let entry = self.entries.remove(&sequence).expect("the indexes name what is pending");
-        self.bytes -= entry.transaction.bytes();
-        self.sequences.remove(&entry.transaction.txid());
-        for outpoint in entry.transaction.claims() {
-            self.claims.remove(&(outpoint, sequence));
-        }
-        self.unpinned.remove(&order_key(&entry));
-        entry
+        self.entries.insert(txid, entry);
     }
 
     fn set_pinned(&mut self, txid: &Txid, is_pinned: bool) {
-        let Some(sequence) = self.sequences.get(txid) else { return };
-        let entry = self.entries.get_mut(sequence).expect("the indexes name what is pending");
-        entry.is_pinned = is_pinned;
-        let key = order_key(entry);
+        let Some(entry) = self.entries.get_mut(txid) else { return };
+        if std::mem::replace(&mut entry.is_pinned, is_pinned) == is_pinned {
+            return;
+        }
         if is_pinned {
-            self.unpinned.remove(&key);
+            self.unpinned.remove(&order_key(entry));
         } else {
-            self.unpinned.insert(key);
+            self.unpinned.insert(order_key(entry), *txid);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::ledger::view::Origin;
+use crate::ledger::view::{Origin, Utxo};
 use crate::types::address::Address;
 use crate::types::chain::Height;
 use crate::types::keys::{PublicKey, Signature};
@@ -150,13 +150,13 @@ fn conflicts_name_every_other_claimant() {
 fn two_registrations_of_one_name_conflict() {
     let registration = |input: u8| {
         let key = PublicKey::from_bytes([9; 32]);
-        let kind = TxKind::RegisterMasternode(Registration {
+        let kind = TxKind::RegisterMasternode(Box::new(Registration {
             consensus_key: key,
             payout: Address::from_bytes([0; 20]),
             network_address: String::new(),
             collateral_vout: 0,
             proof: Signature::from_bytes([0; 64]),
-        });
+        }));
         let inputs = [(outpoint(input), PublicKey::from_bytes([input; 32]))];
         let transaction = Transaction::unsigned(&inputs, Vec::new(), kind);
         let (txid, wtxid) = (transaction.txid(), transaction.wtxid());
@@ -227,11 +227,9 @@ fn a_pending_transaction_takes_less_than_a_kilobyte() {
     let hashed = |bytes: usize| (bytes + 1) * 16 / 7;
     let in_tree = |bytes: usize| bytes * 11 / 6 + 4;
     let allocated = |bytes: usize| bytes + 16;
-    let index = hashed(size_of::<(Txid, u64)>())
-        + in_tree(size_of::<(u64, Entry)>())
-        + in_tree(size_of::<(OutPoint, u64)>())
-        + in_tree(size_of::<(FeeRate, Reverse<u64>)>())
-        + allocated(size_of::<Utxo>());
+    let index = hashed(size_of::<(Txid, Entry)>())
+        + hashed(size_of::<(OutPoint, Txid)>())
+        + in_tree(size_of::<((FeeRate, Reverse<u64>), Txid)>());
     let own = allocated(16 + size_of::<Transaction>())
         + allocated(size_of::<crate::types::transaction::TxInput>())
         + allocated(2 * size_of::<TxOutput>())
@@ -421,8 +419,10 @@ fn assert_same(mempool: &Mempool, model: &Model) {
     assert!(model.waiting.iter().all(|(tx, ..)| mempool.is_waiting(&tx.txid())));
     assert_eq!(mempool.next_expiry(), model.waiting.iter().map(|w| w.2).min());
     let n_claims: usize = mempool.entries().map(|e| e.transaction.claims().count()).sum();
-    assert_eq!(mempool.claims.len(), n_claims);
-    assert_eq!(mempool.sequences.len(), mempool.len());
+    let n_rivals: usize = mempool.rivals.values().map(Vec::len).sum();
+    assert_eq!(mempool.claims.len() + n_rivals, n_claims);
+    assert!(mempool.rivals.values().all(|rivals| !rivals.is_empty()));
+    assert_eq!(mempool.unpinned.len(), best.len());
 }
 
 proptest! {

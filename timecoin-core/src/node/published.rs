@@ -319,10 +319,10 @@ impl Published {
     fn remove_outputs(&self, transaction: &VerifiedTransaction) {
         let txid = transaction.txid();
         for (vout, output) in (0u32..).zip(&transaction.outputs) {
-            if let MapEntry::Occupied(mut entry) = self.final_outputs.entry(output.address) {
-                if entry.get_mut().remove(&OutPoint { txid, vout }) {
-                    entry.remove();
-                }
+            if let MapEntry::Occupied(mut entry) = self.final_outputs.entry(output.address)
+                && entry.get_mut().remove(&OutPoint { txid, vout })
+            {
+                entry.remove();
             }
         }
     }

@@ -127,7 +127,7 @@ impl Node {
             let seen = waiting.bell.rings();
             let status = self.transaction_status(txid)?;
             if let Some(TransactionStatus::Rejected(rejection)) = status {
-                return Err(rejection.into());
+                return Err((*rejection).into());
             }
             if let Some(met) = status.and_then(&is_met) {
                 return Ok(met);

@@ -153,13 +153,13 @@ impl Simulation {
         let coin = self.wallets.all[index].take_coin(collateral);
         let coin = coin.ok_or_else(|| self.wallets.all[index].lacks(from, collateral))?;
         let keys = self.nodes[node].keys.clone();
-        let kind = TxKind::RegisterMasternode(Registration {
+        let kind = TxKind::RegisterMasternode(Box::new(Registration {
             consensus_key: keys.public(),
             payout: keys.address(),
             network_address: String::new(),
             collateral_vout: 0,
             proof: Signature::from_bytes([0; 64]),
-        });
+        }));
         let wallet = &self.wallets.all[index];
         let mut transaction = wallet.spend(self.chain.id(), &[coin], keys.address(), collateral);
         transaction.kind = kind;
@@ -179,11 +179,11 @@ impl Simulation {
         let to = self.wallet(from)?.address();
         let mut transaction = self.payment(from, to, Amount::from_time(1))?;
         let consensus_key = self.nodes[node].key();
-        let proof = Signature::from_bytes([0; 64]);
+        let proof = Box::new(Signature::from_bytes([0; 64]));
         transaction.kind = TxKind::DeregisterMasternode { consensus_key, proof };
         let signed = self.proof(&transaction, node);
         if let TxKind::DeregisterMasternode { proof, .. } = &mut transaction.kind {
-            *proof = signed;
+            **proof = signed;
         }
         let index = self.wallet_index(from)?;
         transaction.sign_all(self.chain.id(), &self.wallets.all[index].keys);

@@ -97,7 +97,7 @@ impl Simulation {
         Some(if votes.is_final() {
             TransactionStatus::Finalized
         } else if votes.is_rejected() {
-            TransactionStatus::Rejected(Rejection::RejectedByQuorum)
+            TransactionStatus::from(Rejection::RejectedByQuorum)
         } else if votes.is_split() {
             TransactionStatus::Contested
         } else if votes.is_certified() {
@@ -113,6 +113,6 @@ impl Simulation {
     fn refusal(&self, txid: &Txid) -> Option<TransactionStatus> {
         let about = self.answers.values().rev().find(|submitted| submitted.txid == *txid)?;
         let refused = about.answer.clone()?.err()?;
-        Some(TransactionStatus::Rejected(refused))
+        Some(TransactionStatus::from(refused))
     }
 }

@@ -194,9 +194,9 @@ fn kind() -> impl Strategy<Value = TxKind> {
     prop_oneof![
         Just(TxKind::Transfer),
         height().prop_map(|height| TxKind::Coinbase { height }),
-        registration.prop_map(TxKind::RegisterMasternode),
+        registration.prop_map(|registration| TxKind::RegisterMasternode(Box::new(registration))),
         (public_key(), signature()).prop_map(|(consensus_key, proof)| {
-            TxKind::DeregisterMasternode { consensus_key, proof }
+            TxKind::DeregisterMasternode { consensus_key, proof: Box::new(proof) }
         }),
         evidence().prop_map(|evidence| TxKind::Evidence(Box::new(evidence))),
     ]

@@ -60,8 +60,6 @@ tags! {
     Address = "address",
     /// What the signature of a vote batch signs.
     Vote = "vote",
-    /// One vote, before it enters the Merkle tree of its batch.
-    VoteItem = "vote-item",
     /// A leaf of a vote batch's Merkle tree.
     VoteLeaf = "vote-leaf",
     /// A node or the root of a vote batch's Merkle tree.
@@ -120,12 +118,12 @@ impl Hasher {
     }
 
     /// The hash of everything appended.
-    pub fn finish(self) -> Hash256 {
+    pub fn finish(&self) -> Hash256 {
         Hash256(*self.0.finalize().as_bytes())
     }
 
     /// As many bytes of output as `output` holds, of which [`Hasher::finish`] is the first 32.
-    pub fn finish_into(self, output: &mut [u8]) {
+    pub fn finish_into(&self, output: &mut [u8]) {
         self.0.finalize_xof().fill(output);
     }
 }
@@ -230,8 +228,16 @@ macro_rules! hex_form {
 pub(crate) use hex_form;
 
 /// 32 bytes of hash, not yet said to be of what.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
 pub struct Hash256(pub [u8; 32]);
+
+/// Half of the bytes tell hashes apart as well as all of them do, and most look-ups are by hash.
+impl std::hash::Hash for Hash256 {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        let half = self.0.first_chunk().expect("half of 32 bytes is 16");
+        state.write_u128(u128::from_le_bytes(*half));
+    }
+}
 
 impl Hash256 {
     /// All zeros: the place of a hash where there is none.
@@ -249,6 +255,12 @@ impl Hash256 {
 
     /// Its bytes, borrowed.
     pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for Hash256 {
+    fn as_ref(&self) -> &[u8] {
         &self.0
     }
 }

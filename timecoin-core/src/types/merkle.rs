@@ -21,7 +21,7 @@ use super::hash::{Hash256, Hasher, Tag, hash};
 pub const SIBLINGS_MAX: usize = 32;
 
 /// The root of the tree over `leaves`. `leaf_tag` and `node_tag` must differ.
-pub fn merkle_root(leaf_tag: Tag, node_tag: Tag, leaves: &[Hash256]) -> Hash256 {
+pub fn merkle_root(leaf_tag: Tag, node_tag: Tag, leaves: &[impl AsRef<[u8]>]) -> Hash256 {
     let mut row = leaf_row(leaf_tag, leaves);
     while row.len() > 1 {
         row = row_above(node_tag, &row);
@@ -47,7 +47,7 @@ impl MerklePath {
     pub fn build(
         leaf_tag: Tag,
         node_tag: Tag,
-        leaves: &[Hash256],
+        leaves: &[impl AsRef<[u8]>],
         index: u32,
     ) -> Option<MerklePath> {
         MerkleTree::new(leaf_tag, node_tag, leaves).path(index)
@@ -55,12 +55,12 @@ impl MerklePath {
 
     /// The root of the tree that has `leaf` at this path; `None` if a tree of `count` items has
     /// no such position or its path has another length.
-    pub fn root(&self, leaf_tag: Tag, node_tag: Tag, leaf: &Hash256) -> Option<Hash256> {
+    pub fn root(&self, leaf_tag: Tag, node_tag: Tag, leaf: &impl AsRef<[u8]>) -> Option<Hash256> {
         if self.index >= self.count {
             return None;
         }
         let mut siblings = self.siblings.iter();
-        let mut node = hash(leaf_tag, leaf.as_bytes());
+        let mut node = hash(leaf_tag, leaf.as_ref());
         let (mut index, mut width) = (self.index, self.count);
         while width > 1 {
             if index & 1 == 1 {
@@ -105,7 +105,7 @@ pub struct MerkleTree {
 
 impl MerkleTree {
     /// The tree over `leaves`. `leaf_tag` and `node_tag` must differ.
-    pub fn new(leaf_tag: Tag, node_tag: Tag, leaves: &[Hash256]) -> MerkleTree {
+    pub fn new(leaf_tag: Tag, node_tag: Tag, leaves: &[impl AsRef<[u8]>]) -> MerkleTree {
         let mut rows = Vec::new();
         let mut row = leaf_row(leaf_tag, leaves);
         while row.len() > 1 {
@@ -136,9 +136,8 @@ impl MerkleTree {
     }
 }
 
-fn leaf_row(leaf_tag: Tag, leaves: &[Hash256]) -> Vec<Hash256> {
-    let row = leaves.iter();
-    row.map(|leaf| hash(leaf_tag, leaf.as_bytes())).collect()
+fn leaf_row(leaf_tag: Tag, leaves: &[impl AsRef<[u8]>]) -> Vec<Hash256> {
+    leaves.iter().map(|leaf| hash(leaf_tag, leaf.as_ref())).collect()
 }
 
 fn row_above(node_tag: Tag, row: &[Hash256]) -> Vec<Hash256> {
@@ -166,7 +165,7 @@ fn root_over(node_tag: Tag, top: Option<&Hash256>, count: u32) -> Hash256 {
     hasher.finish()
 }
 
-fn count_of(leaves: &[Hash256]) -> u32 {
+fn count_of<T>(leaves: &[T]) -> u32 {
     u32::try_from(leaves.len()).expect("what is hashed into a tree is bounded far below 2^32")
 }
 

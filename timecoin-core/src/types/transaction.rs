@@ -108,7 +108,7 @@ pub struct Registration {
     pub proof: Signature,
 }
 
-/// What a transaction is for.
+/// What a transaction is for. What few have is boxed, since all have room for it.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum TxKind {
     /// Moves money.
@@ -119,13 +119,13 @@ pub enum TxKind {
         height: Height,
     },
     /// Adds a masternode.
-    RegisterMasternode(Registration),
+    RegisterMasternode(Box<Registration>),
     /// Takes a masternode out of the set.
     DeregisterMasternode {
         /// Which one.
         consensus_key: PublicKey,
         /// The consensus key's signature of [`Transaction::registration_message`].
-        proof: Signature,
+        proof: Box<Signature>,
     },
     /// Proves that a masternode contradicted itself, which removes it. No inputs, no outputs.
     Evidence(Box<Evidence>),
@@ -188,9 +188,14 @@ impl Transaction {
 
     /// The hash of all its bytes, signatures included.
     pub fn wtxid(&self) -> Wtxid {
-        let mut hasher = Hasher::new(Tag::Wtxid);
-        self.serialize(&mut hasher).expect("a hasher takes all bytes");
-        hasher.finish().into()
+        self.wtxid_and_bytes().0
+    }
+
+    /// [`Transaction::wtxid`], and the length of what it hashes.
+    pub fn wtxid_and_bytes(&self) -> (Wtxid, usize) {
+        let mut bytes = Vec::with_capacity(BYTES_USUAL);
+        encode_into(self, &mut bytes);
+        (hash(Tag::Wtxid, &bytes).into(), bytes.len())
     }
 
     /// The hash of its outputs, part of every [`Transaction::sighash`].
@@ -285,7 +290,7 @@ impl TxKind {
             TxKind::RegisterMasternode(registration) => {
                 let Registration {
                     consensus_key, payout, network_address, collateral_vout, ..
-                } = registration;
+                } = &**registration;
                 let named = (consensus_key, payout, network_address, collateral_vout);
                 encode_into(&(2u8, named), bytes);
             }
@@ -305,3 +310,6 @@ pub fn masternode_claim(consensus_key: &PublicKey) -> OutPoint {
 
 /// Room for the id of a transfer with one input and two outputs without growing.
 const TXID_BYTES_USUAL: usize = 192;
+
+/// Room for all of it.
+const BYTES_USUAL: usize = 256;

@@ -103,11 +103,30 @@ impl Vote {
         }
     }
 
-    /// What stands for it in the Merkle tree of a batch.
-    pub fn item(&self) -> Hash256 {
-        hash(Tag::VoteItem, &encode(self))
+    /// What stands for it in the Merkle tree of a batch: its canonical bytes.
+    fn item(&self) -> VoteItem {
+        let mut item = VoteItem { bytes: [0; ITEM_BYTES_MAX], n_bytes: 0 };
+        let mut left = &mut item.bytes[..];
+        self.serialize(&mut left).expect("a vote has at most so many bytes");
+        item.n_bytes = ITEM_BYTES_MAX - left.len();
+        item
     }
 }
+
+/// The canonical bytes of a vote, without an allocation for each.
+struct VoteItem {
+    bytes: [u8; ITEM_BYTES_MAX],
+    n_bytes: usize,
+}
+
+impl AsRef<[u8]> for VoteItem {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.n_bytes]
+    }
+}
+
+/// A kind, a transaction id and a reason.
+const ITEM_BYTES_MAX: usize = 34;
 
 /// Up to 1,024 votes of one masternode under one signature.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -155,7 +174,7 @@ impl VoteBatch {
     /// The proof of the vote at `index` for someone who does not have the batch; `None` if
     /// there is no such vote.
     pub fn proof(&self, index: u32) -> Option<VoteProof> {
-        let items: Vec<Hash256> = self.votes.iter().map(Vote::item).collect();
+        let items: Vec<VoteItem> = self.votes.iter().map(Vote::item).collect();
         let path = MerklePath::build(Tag::VoteLeaf, Tag::VoteNode, &items, index)?;
         Some(VoteProof { voter: self.voter, path, signature: self.signature })
     }
@@ -205,6 +224,6 @@ pub fn batch_message(
 }
 
 fn votes_root(votes: &[Vote]) -> Hash256 {
-    let items: Vec<Hash256> = votes.iter().map(Vote::item).collect();
+    let items: Vec<VoteItem> = votes.iter().map(Vote::item).collect();
     merkle_root(Tag::VoteLeaf, Tag::VoteNode, &items)
 }

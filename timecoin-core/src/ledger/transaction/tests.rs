@@ -8,6 +8,7 @@ use crate::ledger::view::Overlay;
 use crate::types::ballot::{Ballot, Choice, SignedBallot};
 use crate::types::chain::Round;
 use crate::types::encode::encode;
+use crate::types::encode::encoded_len;
 use crate::types::evidence::Contradiction;
 use crate::types::hash::{BlockHash, SetHash};
 use crate::types::keys::{KeyPair, Signature};
@@ -305,7 +306,7 @@ fn registrations() -> Vec<Row> {
     }
     let mut leaving = kit.deregistration(&masternode_keys(0), 1);
     if let TxKind::DeregisterMasternode { proof, .. } = &mut leaving.kind {
-        *proof = stranger().sign(b"something else");
+        **proof = stranger().sign(b"something else");
     }
     let mut rows = vec![
         row("unusable consensus key", unusable, wrong("the consensus key is not usable")),
@@ -351,7 +352,7 @@ fn collateral() -> Vec<Row> {
     let mut rows = Vec::new();
 
     // As it is checked while the registration is final and in no block.
-    let mut overlay = Overlay::new(&kit.view);
+    let mut overlay = Overlay::new(&kit.view, 1);
     overlay.create(registration.txid(), &registration, kit.state.next_height());
     let verified = kit.verify(spending.clone()).unwrap();
     let unconfirmed = check_spend(&verified, &kit.context(), &overlay);

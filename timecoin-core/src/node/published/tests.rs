@@ -33,7 +33,7 @@ fn an_output_follows_the_transaction_that_spends_it() {
         (TransactionStatus::Contested, Some(OutpointState::Locked)),
         (TransactionStatus::Certified, Some(OutpointState::SpentPending)),
         (TransactionStatus::Finalized, Some(OutpointState::SpentFinalized)),
-        (TransactionStatus::Rejected(Rejection::Evicted), None),
+        (TransactionStatus::from(Rejection::Evicted), None),
     ];
     for (status, expected) in table {
         published.on_transaction(payment, &status);
@@ -59,7 +59,7 @@ fn of_two_spenders_readers_see_the_one_that_is_further() {
     published.on_transaction(&first, &TransactionStatus::Approved);
     let expected = Spending { by: second.txid(), state: OutpointState::SpentPending };
     assert_eq!(published.spending(&coin.0), Some(expected));
-    published.on_transaction(&first, &TransactionStatus::Rejected(Rejection::RejectedByQuorum));
+    published.on_transaction(&first, &TransactionStatus::from(Rejection::RejectedByQuorum));
     assert_eq!(published.spending(&coin.0), Some(expected));
 }
 
@@ -105,7 +105,7 @@ fn confirmed_transactions_leave_nothing_behind() {
 #[test]
 fn refusals_are_remembered_up_to_a_bound() {
     let (published, payments) = published(20);
-    let refused = TransactionStatus::Rejected(Rejection::MempoolFull);
+    let refused = TransactionStatus::from(Rejection::MempoolFull);
     for round in 0..200 {
         for payment in &payments {
             published.on_transaction(payment, &TransactionStatus::Pending);
@@ -121,7 +121,7 @@ fn refusals_are_remembered_up_to_a_bound() {
 #[test]
 fn forgotten_refusals_make_room() {
     let (published, payments) = published(1);
-    let refused = TransactionStatus::Rejected(Rejection::MempoolFull);
+    let refused = TransactionStatus::from(Rejection::MempoolFull);
     published.on_transaction(&payments[0], &refused);
     for _ in 0..REFUSED_MAX {
         published.remember_refused(Txid::ZERO);
