@@ -17,16 +17,16 @@ fn root() -> &'static Path {
 
 /// The shared library that cargo built for this test.
 fn library() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.parent().unwrap().join("libtimecoin.so")
+    let test = std::env::current_exe().expect("a running program has a path");
+    test.parent().expect("a program is in a folder").join("libtimecoin.so")
 }
 
 /// Builds a program of `tests/c`, or of another folder by its whole path, and runs it.
 fn run(source: &str, arguments: &[&Path]) -> Output {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("there is room for a folder");
     // The linker looks for the first name, the program for the second, which is the SONAME.
     for name in ["libtimecoin.so", "libtimecoin.so.0"] {
-        symlink(library(), folder.path().join(name)).unwrap();
+        symlink(library(), folder.path().join(name)).expect("a new folder takes links");
     }
     let (compiler, standard) =
         if source.ends_with(".cpp") { ("c++", "-std=c++17") } else { ("cc", "-std=c11") };
@@ -44,10 +44,14 @@ fn run(source: &str, arguments: &[&Path]) -> Output {
         .arg(folder.path())
         .arg("-ltimecoin")
         .output()
-        .unwrap();
+        .expect("there is a compiler");
     assert!(built.status.success(), "{source}: {}", String::from_utf8_lossy(&built.stderr));
     let mut command = Command::new(program);
-    command.args(arguments).env("LD_LIBRARY_PATH", folder.path()).output().unwrap()
+    command
+        .args(arguments)
+        .env("LD_LIBRARY_PATH", folder.path())
+        .output()
+        .expect("what was built can be run")
 }
 
 fn succeeds(source: &str) -> String {
@@ -56,7 +60,7 @@ fn succeeds(source: &str) -> String {
 
 fn succeeds_with(source: &str, arguments: &[&Path]) -> String {
     let output = run(source, arguments);
-    let stdout = String::from_utf8(output.stdout).unwrap();
+    let stdout = String::from_utf8(output.stdout).expect("it prints text");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{source}: {}\n{stdout}\n{stderr}", output.status);
     stdout

@@ -24,7 +24,7 @@ impl Timeout {
 
     /// As Python gives it.
     pub(crate) fn seconds(self) -> Option<f64> {
-        (self.0 != Duration::MAX).then(|| self.0.as_secs_f64())
+        (self.0 != Duration::MAX).then_some(self.0.as_secs_f64())
     }
 }
 

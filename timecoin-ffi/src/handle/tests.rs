@@ -90,11 +90,11 @@ fn a_full_table_says_so_and_recovers() {
 
 #[test]
 fn many_threads_use_while_others_free() {
-    const THREADS: u64 = 4;
+    const THREADS: usize = 4;
     const ROUNDS: u64 = 2_000;
     let (table, freed) = (HandleTable::new(1_000), AtomicUsize::new(0));
     let (is_over, used) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let last: [std::sync::atomic::AtomicU64; THREADS as usize] = Default::default();
+    let last: [std::sync::atomic::AtomicU64; THREADS] = Default::default();
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
@@ -110,9 +110,10 @@ fn many_threads_use_while_others_free() {
                 }
             });
         }
-        let owners: Vec<_> = (0..THREADS)
-            .map(|owner| {
-                let (table, freed, last) = (&table, &freed, &last[owner as usize]);
+        let owners: Vec<_> = (0..)
+            .zip(&last)
+            .map(|(owner, last)| {
+                let (table, freed) = (&table, &freed);
                 scope.spawn(move || {
                     for _ in 0..ROUNDS {
                         let handle = table.insert(Apple(owner)).unwrap();
@@ -128,8 +129,8 @@ fn many_threads_use_while_others_free() {
         owners.into_iter().for_each(|owner| owner.join().unwrap());
         is_over.store(true, Ordering::Relaxed);
     });
-    assert_eq!(freed.load(Ordering::Relaxed) as u64, THREADS * ROUNDS);
-    assert!(table.0.read().unwrap().slots.len() <= THREADS as usize);
+    assert_eq!(freed.load(Ordering::Relaxed) as u64, THREADS as u64 * ROUNDS);
+    assert!(table.0.read().unwrap().slots.len() <= THREADS);
 }
 
 #[test]
