@@ -24,7 +24,7 @@ def main() -> None:
     print(f"alice pays bob 1 TIME: final after {latency_ms(one)} ms")
     sim.run_until(one.confirmed)
     view_changes = sim.metrics().view_changes
-    print(f"both are in block {height_of(sim, one)}, after {view_changes} view changes")
+    print(f"both are in block {one.height}, after {view_changes} view changes")
     sim.restart(proposer)
     print(f"masternode {proposer} is back")
 
@@ -37,7 +37,7 @@ def main() -> None:
         print(f"what was final is: bob has {bob.balance()}")
     sim.run_until(two.finalized)
     sim.run_until(two.confirmed)
-    print(f"healed: final, and in block {height_of(sim, two)}")
+    print(f"healed: final, and in block {two.height}")
     print(f"bob has {bob.balance()}")
 
     after = sim.digest()
@@ -51,12 +51,6 @@ def latency_ms(payment: timecoin.SimPayment) -> int:
     """Milliseconds of virtual time until it was final."""
     assert payment.latency is not None
     return round(payment.latency * 1_000_000) // 1_000
-
-
-def height_of(sim: timecoin.Simulation, payment: timecoin.SimPayment) -> int:
-    """The height of the block that holds it."""
-    heights = range(1, sim.height + 1)
-    return next(height for height in heights if payment.txid in sim.block(height).txids)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ use crate::convert::AddressArg;
 use crate::enums::Enum;
 use crate::hashes::Txid;
 use crate::html::{Maybe, fields};
-use crate::info::{NodeStatus, status_member};
+use crate::info::{NodeStatus, status_height, status_member};
 use crate::localnet::LocalNet;
 use crate::sim_payment::Condition;
 use crate::transaction::Transaction;
@@ -123,6 +123,12 @@ impl LocalPayment {
     #[getter]
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         status(py, &self.net, &self.txid)?.map(|status| status_member(py, &status)).transpose()
+    }
+
+    /// The height of the block that holds it, as node 0 knows it; `None` where none does.
+    #[getter]
+    fn height(&self, py: Python<'_>) -> PyResult<Option<u64>> {
+        Ok(status(py, &self.net, &self.txid)?.and_then(|status| status_height(&status)))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

@@ -129,6 +129,14 @@ impl SimPayment {
         status.map(|status| status_member(py, &status)).transpose()
     }
 
+    /// The height of the block that holds it; `None` where none was decided yet.
+    #[getter]
+    fn height(&self, py: Python<'_>) -> PyResult<Option<u64>> {
+        let (sim, txid) = (&self.sim.get().sim, self.payment.txid);
+        let height = blocking(py, || Ok(sim.read()?.confirmed_at(&txid)))?;
+        Ok(height.map(|height| height.0))
+    }
+
     /// Seconds of virtual time from its submission to the first node at which it was final;
     /// `None` where it is not yet.
     #[getter]

@@ -39,9 +39,9 @@ def test_a_payment_is_final_then_confirmed(net):
     net.run_until(tx.confirmed, "60s")
     assert tx.confirmed and tx.status == "confirmed"
     assert net.wallet("bob").balance() == timecoin.Amount("160005 TIME")
-    height = net.node(0).transaction(tx.txid).height
-    assert tx.txid in net.block(height).txids
-    net.run_until(lambda net: net.height >= height + 1, "60s")
+    assert tx.height == net.node(0).transaction(tx.txid).height
+    assert tx.txid in net.block(tx.height).txids
+    net.run_until(lambda net: net.height >= tx.height + 1, "60s")
 
 
 def test_the_chain_and_the_wallets_are_those_of_a_simulation():
