@@ -9,6 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use timecoin_core::ErrorCode;
+use timecoin_core::localnet::LocalNetConfig;
+use timecoin_core::sim::{Fault, Link, Setting, SimulationConfig};
 
 fn header_path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../include/timecoin.h")
@@ -61,4 +63,26 @@ fn every_function_is_documented() {
         );
     }
     assert_eq!(n_functions, generate::functions(&header).len());
+}
+
+/// What is chosen by a text in C has its name where a reader of the header looks for it.
+#[test]
+fn settings_and_faults_of_core_are_named_where_they_are_used() {
+    let header = generate::header();
+    let about = |function: &str| {
+        let at = header.find(&format!(" {function}(")).expect("it is declared");
+        &header[header[..at].rfind("/**").expect("it is documented")..at]
+    };
+    let names = |settings: &[Setting]| settings.iter().map(|s| s.name).collect::<Vec<_>>();
+    let first_words = Fault::FORMS.iter().filter_map(|form| form.split(' ').next());
+    for (function, words) in [
+        ("tc_sim_new", names(SimulationConfig::SETTINGS)),
+        ("tc_sim_set_links", names(Link::SETTINGS)),
+        ("tc_localnet_new", names(LocalNetConfig::SETTINGS)),
+        ("tc_sim_inject", first_words.collect()),
+    ] {
+        let text = about(function);
+        let missing: Vec<_> = words.iter().filter(|word| !text.contains(**word)).collect();
+        assert!(missing.is_empty(), "{function} does not name {missing:?}");
+    }
 }

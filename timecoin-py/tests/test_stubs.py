@@ -66,6 +66,20 @@ def test_everything_is_documented(name):
         assert getattr(cls, member).__doc__, f"{name}.{member}"
 
 
+def test_the_stubs_name_the_settings_of_core():
+    def keys(name: str) -> set[str]:
+        fields = {i.target.id for i in CLASSES[name].body if isinstance(i, ast.AnnAssign)}
+        bases = [base.id for base in CLASSES[name].bases if base.id in CLASSES]
+        return fields.union(*map(keys, bases))
+
+    for name, settings, cls in (
+        ("_SimulationSettings", _timecoin.SIMULATION_SETTINGS, timecoin.Simulation),
+        ("_LocalNetSettings", _timecoin.LOCALNET_SETTINGS, timecoin.LocalNet),
+    ):
+        assert keys(name) == {setting for setting, _ in settings}
+        assert all(f"`{setting}`" in cls.__doc__ for setting, _ in settings)
+
+
 def test_the_package_exports_what_it_lists():
     assert sorted(timecoin.__all__) == timecoin.__all__ or set(timecoin.__all__)
     for name in timecoin.__all__:
