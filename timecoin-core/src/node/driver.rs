@@ -61,10 +61,11 @@ impl Driver {
         }
     }
 
-    /// Runs until `stop`, or until the engine or the writer fails, which poisons the node. Replies
-    /// that are left then say so as they are dropped.
-    pub(super) async fn run(mut self, stop: CancellationToken) {
-        if let Err(reason) = self.drive(&stop).await {
+    /// Runs until the node halts, or until the engine or the writer fails, which poisons the node.
+    /// Replies that are left then say so as they are dropped.
+    pub(super) async fn run(mut self) {
+        let halt = self.shared.halt.clone();
+        if let Err(reason) = self.drive(&halt).await {
             self.shared.poison(&reason);
         }
         for request in self.shared.inbox.close() {
@@ -74,7 +75,7 @@ impl Driver {
         }
     }
 
-    async fn drive(&mut self, stop: &CancellationToken) -> Result<(), String> {
+    async fn drive(&mut self, halt: &CancellationToken) -> Result<(), String> {
         contained(|| self.collect())?;
         loop {
             let batch = std::mem::take(&mut self.batch);
@@ -85,14 +86,14 @@ impl Driver {
             let wait = due.map(|due| due.since(self.shared.clock.now()));
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return Ok(()),
+                () = halt.cancelled() => return Ok(()),
                 () = self.shared.inbox.filled() => {}
                 () = timeout(wait) => {}
             }
             if self.shared.gate.is_shut() {
                 tokio::select! {
                     biased;
-                    () = stop.cancelled() => return Ok(()),
+                    () = halt.cancelled() => return Ok(()),
                     () = self.shared.gate.pass() => {}
                 }
             }

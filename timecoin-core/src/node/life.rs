@@ -116,12 +116,14 @@ impl Node {
             .as_deref()
             .map(|reason| NodeEventKind::Observing { reason: reason.into() });
         let found = repairs.chain(observing).collect();
+        let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
             published: Published::new(&state),
             hub: Hub::new(config.event_queue_max),
             metrics: Metrics::default(),
             clock,
             life: Life::new(),
+            halt: stop.child_token(),
             inbox: Inbox::new(INBOX_MAX),
             verified: outside.verified,
             proofs: Proofs::new(),
@@ -135,11 +137,17 @@ impl Node {
             config,
             storage,
         });
+        let weak = Arc::downgrade(&shared);
+        shared.storage.watch(Box::new(move |incident| {
+            if let Some(shared) = weak.upgrade() {
+                shared.on_incident(incident);
+            }
+        }));
         Ok(Node(Arc::new(Living {
             verifier: Verifier::new(Arc::clone(&shared), runtime.handle().clone()),
             receiver: Receiver::new(Arc::clone(&shared), runtime.handle().clone()),
             shared,
-            stop: CancellationToken::new(),
+            stop,
             tasks: TaskTracker::new(),
             closed: Arc::default(),
             engine: std::sync::Mutex::new(Some(engine)),
@@ -245,7 +253,7 @@ impl Drop for Living {
 
 /// One node's life on the runtime, from its start to its end.
 async fn live(shared: Arc<Shared>, engine: Engine, stop: CancellationToken, closed: Arc<Bell>) {
-    let running = tokio::spawn(run(Arc::clone(&shared), engine, stop.child_token()));
+    let running = tokio::spawn(run(Arc::clone(&shared), engine));
     if let Err(error) = running.await {
         shared.poison(&error.to_string());
         shared.inbox.close();
@@ -255,15 +263,15 @@ async fn live(shared: Arc<Shared>, engine: Engine, stop: CancellationToken, clos
     let _ = tokio::task::spawn_blocking(move || end(&shared, &closed)).await;
 }
 
-/// Runs driver and writer until `halt`, which the writer sets too when it fails.
-async fn run(shared: Arc<Shared>, engine: Engine, halt: CancellationToken) {
+/// Runs driver and writer until the node is to close or is poisoned.
+async fn run(shared: Arc<Shared>, engine: Engine) {
     if shared.config.data_dir.is_none() {
         let writer = Writer::Memory(Arc::clone(&shared));
-        return Driver::new(engine, shared, writer).run(halt).await;
+        return Driver::new(engine, shared, writer).run().await;
     }
     let (sender, batches) = queue();
-    let writing = tokio::spawn(write_behind(Arc::clone(&shared), batches, halt.clone()));
-    Driver::new(engine, Arc::clone(&shared), Writer::Disk(sender)).run(halt).await;
+    let writing = tokio::spawn(write_behind(Arc::clone(&shared), batches));
+    Driver::new(engine, Arc::clone(&shared), Writer::Disk(sender)).run().await;
     if let Err(error) = writing.await {
         shared.poison(&error.to_string());
     }

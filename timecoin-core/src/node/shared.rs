@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use tokio_util::sync::CancellationToken;
+
 use super::clock::Clock;
 use super::config::Config;
 use super::driver;
@@ -21,7 +23,7 @@ use super::verified_cache::VerifiedCache;
 use crate::engine::input::PeerId;
 use crate::engine::output::{BlockCommit, Event, Submission, To, TransactionStatus};
 use crate::params::Chain;
-use crate::storage::interface::Storage;
+use crate::storage::interface::{Incident, Storage};
 use crate::types::chain::Epoch;
 use crate::types::message::{Message, Request};
 
@@ -35,6 +37,8 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     pub(super) clock: Clock,
     pub(super) life: Life,
+    /// Ends driver and writer.
+    pub(super) halt: CancellationToken,
     pub(super) inbox: Inbox<driver::Request>,
     pub(super) verified: Arc<VerifiedCache>,
     pub(super) proofs: Proofs,
@@ -94,6 +98,21 @@ impl Shared {
         let reason: Arc<str> = reason.into();
         self.publish(|| NodeEventKind::Poisoned { reason });
         self.published.wake_all();
+        self.halt.cancel();
+    }
+
+    /// Tells of what befell the store, and stops where it can't go on.
+    pub(super) fn on_incident(&self, incident: Incident) {
+        if self.is_crashed() {
+            return;
+        }
+        match incident {
+            Incident::Repaired(what) => {
+                tracing::warn!(what, "the store repaired itself");
+                self.publish(|| NodeEventKind::Repaired { what: what.into() });
+            }
+            Incident::Lost(reason) => self.poison(&reason),
+        }
     }
 
     /// Why nothing more can be written, for those whose requests are left.

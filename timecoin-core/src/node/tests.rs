@@ -1,6 +1,8 @@
 //! What a host can't bring about through the front door: stores that fail, code that panics,
 //! several masternodes in one process.
 
+mod tables;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -15,7 +17,7 @@ use crate::engine::verify::MessageError;
 use crate::ledger::state::LedgerState;
 use crate::ledger::view::{Lookup, Utxo, UtxoView, ViewError};
 use crate::params::{Chain, Genesis};
-use crate::storage::interface::{Opened, Storage};
+use crate::storage::interface::{Opened, Storage, Watcher};
 use crate::storage::{MemoryDisk, MemoryStorage, StorageError};
 use crate::types::address::Address;
 use crate::types::amount::Amount;
@@ -109,6 +111,10 @@ impl Storage for Breaking {
         limit: usize,
     ) -> Result<Vec<(OutPoint, Utxo)>, StorageError> {
         self.inner.utxos(address, after, limit)
+    }
+
+    fn watch(&self, watcher: Watcher) {
+        self.inner.watch(watcher);
     }
 
     fn close(&self) -> Result<(), StorageError> {

@@ -101,14 +101,10 @@ pub(super) fn queue() -> (mpsc::Sender<Batch>, mpsc::Receiver<Batch>) {
 }
 
 /// Writes batches until the driver has ended, and brings the tables up behind them. A failure
-/// poisons the node and stops the driver.
-pub(super) async fn write_behind(
-    shared: Arc<Shared>,
-    mut batches: mpsc::Receiver<Batch>,
-    stop: CancellationToken,
-) {
+/// poisons the node, which stops the driver.
+pub(super) async fn write_behind(shared: Arc<Shared>, mut batches: mpsc::Receiver<Batch>) {
     let settler = Arc::new(Settler::default());
-    let settling = tokio::spawn(settle(Arc::clone(&shared), Arc::clone(&settler), stop.clone()));
+    let settling = tokio::spawn(settle(Arc::clone(&shared), Arc::clone(&settler)));
     while let Some(mut batch) = batches.recv().await {
         while let Ok(later) = batches.try_recv() {
             batch.join(later);
@@ -122,7 +118,7 @@ pub(super) async fn write_behind(
             let has_blocks = !blocks.is_empty();
             let result = off_thread(&shared, move |shared| write_now(shared, &records, &blocks));
             if let Err(reason) = result.await {
-                stop_writing(&shared, &stop, &reason);
+                shared.poison(&reason);
                 break;
             }
             if has_blocks {
@@ -136,7 +132,7 @@ pub(super) async fn write_behind(
     }
     settler.end.cancel();
     if let Err(error) = settling.await {
-        stop_writing(&shared, &stop, &error.to_string());
+        shared.poison(&error.to_string());
     }
 }
 
@@ -148,7 +144,7 @@ struct Settler {
     end: CancellationToken,
 }
 
-async fn settle(shared: Arc<Shared>, settler: Arc<Settler>, stop: CancellationToken) {
+async fn settle(shared: Arc<Shared>, settler: Arc<Settler>) {
     let mut is_end = false;
     while !is_end {
         is_end = tokio::select! {
@@ -156,16 +152,11 @@ async fn settle(shared: Arc<Shared>, settler: Arc<Settler>, stop: CancellationTo
             () = settler.end.cancelled() => true,
         };
         if let Err(reason) = off_thread(&shared, settle_now).await {
-            stop_writing(&shared, &stop, &reason);
+            shared.poison(&reason);
             is_end = true;
         }
         settler.settled.notify_one();
     }
-}
-
-fn stop_writing(shared: &Shared, stop: &CancellationToken, reason: &str) {
-    shared.poison(reason);
-    stop.cancel();
 }
 
 fn lags(shared: &Shared) -> bool {

@@ -13,13 +13,14 @@
 //! on damaged files, so every call into it is contained.
 
 mod entry;
+pub(crate) mod faults;
 
 use std::any::Any;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use arc_swap::ArcSwapOption;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use self::entry::{Changes, Checksum, Entry};
+use self::faults::strike;
 use super::StorageError;
 use super::log::RecordPosition;
 use super::pending::Page;
@@ -99,7 +101,11 @@ impl Tables {
         let mut attempts_left = OPEN_ATTEMPTS;
         let db = loop {
             attempts_left -= 1;
-            match contain("open", || config.open()) {
+            let open = || {
+                strike(path, "open")?;
+                config.open()
+            };
+            match contain("open", open) {
                 // A store that was closed a moment ago may not have let go of its files yet.
                 Err(error) if is_would_block(&error) && attempts_left > 0 => {
                     thread::sleep(OPEN_PAUSE);
@@ -335,30 +341,59 @@ impl Tables {
         Ok(())
     }
 
-    /// Writes out what sled holds back, and lets go of the files. Idempotent.
+    /// Writes out what sled holds back, and lets go of the files. Idempotent. After a failure
+    /// nothing is written.
     ///
     /// # Errors
-    /// Where sled fails.
+    /// Where sled fails or failed before, or does not let go of its files in time.
     pub(super) fn close(&self) -> Result<(), TablesError> {
-        let Some(db) = self.db.swap(None) else { return Ok(()) };
-        let flushed = self.contain("flush", || db.flush());
-        let dropped = contain("close", || {
-            drop(db);
-            Ok(())
-        });
-        flushed.and(dropped)
+        match self.begin_close(true) {
+            Some(closing) => closing.wait(),
+            None if self.has_failed() => Err(failed_before("close")),
+            None => Ok(()),
+        }
     }
 
     /// Lets go of the files. What sled had not written yet it writes or not.
     pub(super) fn abandon(&self) {
-        let Some(db) = self.db.swap(None) else { return };
-        let dropped = contain("close", || {
-            drop(db);
-            Ok(())
-        });
-        if let Err(error) = dropped {
+        let abandoned = self.begin_close(false).map_or(Ok(()), Closing::wait);
+        if let Err(error) = abandoned {
             tracing::warn!(?error, "letting go of the derived tables");
         }
+    }
+
+    /// Asks sled nothing more, and does not wait until it has let go of its files.
+    pub(super) fn give_up(&self) {
+        self.has_failed.store(true, Ordering::Release);
+        self.begin_close(false);
+    }
+
+    /// On a thread of its own: sled waits for its flushing thread without end if that has
+    /// panicked. Whoever is reading keeps sled alive, and must not be the one to wait.
+    fn begin_close(&self, flushes: bool) -> Option<Closing> {
+        let db = self.db.swap(None)?;
+        let has_failed = self.has_failed();
+        let path = self.path.clone();
+        let (sender, done) = mpsc::channel();
+        let close = move || {
+            let flushed = match flushes {
+                true if has_failed => Err(failed_before("flush")),
+                true => contain("flush", || strike(&path, "flush").and_then(|()| db.flush())),
+                false => Ok(0),
+            };
+            while Arc::strong_count(&db) > 1 {
+                thread::sleep(READER_PAUSE);
+            }
+            let dropped = contain("close", || {
+                drop(db);
+                Ok(())
+            });
+            // Nobody may be waiting.
+            let _ = sender.send(flushed.and(dropped));
+        };
+        // Without a thread nobody answers, which is an error like any other.
+        let thread = thread::Builder::new().name("timecoin-tables".to_owned()).spawn(close).ok();
+        Some(Closing { done, thread })
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, TablesError> {
@@ -393,11 +428,15 @@ impl Tables {
     }
 
     fn db(&self) -> Result<Arc<sled::Db>, TablesError> {
-        if self.has_failed.load(Ordering::Acquire) {
-            return Err(malformed("they failed before".to_owned()));
+        if self.has_failed() {
+            return Err(failed_before("use"));
         }
         let closed = || TablesError { op: "read", cause: "they are closed".to_owned() };
         self.db.load_full().ok_or_else(closed)
+    }
+
+    fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Acquire)
     }
 
     fn contain<T>(
@@ -405,7 +444,27 @@ impl Tables {
         op: &'static str,
         call: impl FnOnce() -> Result<T, sled::Error>,
     ) -> Result<T, TablesError> {
+        let call = || strike(&self.path, op).and_then(|()| call());
         contain(op, call).inspect_err(|_| self.has_failed.store(true, Ordering::Release))
+    }
+}
+
+/// Tables that are being let go of.
+struct Closing {
+    done: mpsc::Receiver<Result<(), TablesError>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Closing {
+    /// Waits for sled, but not for ever.
+    fn wait(self) -> Result<(), TablesError> {
+        let answer = self.done.recv_timeout(CLOSE_MAX).map_err(|_| TablesError {
+            op: "close",
+            cause: format!("sled has not let go of them within {CLOSE_MAX:?}"),
+        })?;
+        // It has answered, so it ends.
+        self.thread.map(thread::JoinHandle::join).transpose().ok();
+        answer
     }
 }
 
@@ -463,8 +522,13 @@ fn is_would_block(error: &TablesError) -> bool {
     error.cause.contains("WouldBlock") || error.cause.contains("could not acquire lock")
 }
 
-fn malformed(cause: String) -> TablesError {
+/// Tables that hold what can't be.
+pub(super) fn malformed(cause: String) -> TablesError {
     TablesError { op: "use", cause }
+}
+
+fn failed_before(op: &'static str) -> TablesError {
+    TablesError { op, cause: "they failed before".to_owned() }
 }
 
 fn wrong_width() -> TablesError {
@@ -486,3 +550,9 @@ const FLUSH_EVERY_MS: u64 = 500;
 /// given to a loaded machine.
 const OPEN_ATTEMPTS: u32 = 100;
 const OPEN_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long an orderly close waits for sled, which writes out at most its cache.
+const CLOSE_MAX: Duration = Duration::from_secs(30);
+
+/// Between two looks whether the last reader has left.
+const READER_PAUSE: Duration = Duration::from_millis(1);

@@ -19,6 +19,8 @@ mod budget;
 mod cache;
 mod marker;
 mod open;
+mod rebuild;
+mod upkeep;
 mod votes;
 
 #[cfg(test)]
@@ -26,17 +28,19 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 
 use self::blocks::{BlockLog, BlockReader};
+use self::budget::cache_bytes_default;
 use self::cache::UtxoCache;
 use self::marker::Marker;
+use self::upkeep::{REBUILDS_MAX, ReadError, Upkeep};
 use self::votes::VoteLog;
 use super::StorageError;
-use super::derived::{Standing, Tables, TablesError, VotesMark};
-use super::interface::{Opened, Storage};
+use super::derived::{Tables, TablesError, VotesMark, malformed};
+use super::interface::{Opened, Storage, Watcher};
 use super::lock::DirectoryLock;
 use super::pending::{self, Page, Pending, PendingBlocks};
 use crate::engine::output::{BlockCommit, Record};
@@ -45,7 +49,7 @@ use crate::ledger::view::{Lookup, Utxo, UtxoView, ViewError};
 use crate::params::Chain;
 use crate::types::address::Address;
 use crate::types::chain::{Epoch, Height};
-use crate::types::hash::{BlockHash, ChainId, Txid};
+use crate::types::hash::{BlockHash, Txid};
 use crate::types::message::Decided;
 use crate::types::transaction::{OutPoint, Transaction};
 
@@ -75,6 +79,12 @@ impl Default for StorageOptions {
     }
 }
 
+impl StorageOptions {
+    fn tables_cache_bytes(&self) -> u64 {
+        self.cache_bytes.unwrap_or_else(cache_bytes_default)
+    }
+}
+
 /// How much an open checks. Every read checks what it reads anyway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
@@ -89,7 +99,7 @@ pub enum Check {
 /// A store in a data directory.
 pub struct DiskStorage {
     dir: PathBuf,
-    chain_id: ChainId,
+    chain: Chain,
     options: StorageOptions,
     pending: Pending,
     /// After the last durable block.
@@ -103,9 +113,10 @@ pub struct DiskStorage {
     /// Counts the blocks that were begun to be written to the tables.
     n_applied: AtomicU64,
     is_closed: AtomicBool,
-    /// Of the tables; who holds it writes to them.
-    standing: Mutex<Standing>,
-    tables: Tables,
+    /// Who holds it writes to the tables, or replaces them.
+    upkeep: Mutex<Upkeep>,
+    tables: ArcSwap<Tables>,
+    watcher: OnceLock<Watcher>,
     /// Who holds it writes to the logs. Readers need neither of the two locks.
     logs: Mutex<Option<Logs>>,
     /// Last, so that all else is let go of before another open can begin.
@@ -139,16 +150,16 @@ impl DiskStorage {
     }
 
     /// What the tables know of an outpoint.
-    fn stored(&self, outpoint: &OutPoint) -> Result<Lookup, TablesError> {
+    fn stored(&self, tables: &Tables, outpoint: &OutPoint) -> Result<Lookup, TablesError> {
         let before = match self.cache.get(outpoint) {
             Ok(utxo) => return Ok(Lookup::Unspent(utxo)),
             Err(before) => before,
         };
-        if let Some(utxo) = self.tables.utxo(outpoint)? {
+        if let Some(utxo) = tables.utxo(outpoint)? {
             self.cache.insert(*outpoint, utxo, before);
             return Ok(Lookup::Unspent(utxo));
         }
-        let is_confirmed = self.tables.place(&outpoint.txid)?.is_some();
+        let is_confirmed = tables.place(&outpoint.txid)?.is_some();
         Ok(if is_confirmed { Lookup::Spent } else { Lookup::Unknown })
     }
 
@@ -157,35 +168,69 @@ impl DiskStorage {
     /// the list does not have it. Then the read is repeated.
     fn at_one_moment<T>(
         &self,
-        read: impl Fn(&PendingBlocks) -> Result<T, TablesError>,
+        read: impl Fn(&PendingBlocks, &Tables) -> Result<T, TablesError>,
     ) -> Result<T, StorageError> {
         for _ in 0..READ_ATTEMPTS {
             let n_applied = self.n_applied.load(Ordering::SeqCst);
-            let found = read(&self.pending.load()).map_err(|error| self.tables.error(error))?;
+            let found = self.read_tables(|tables| Ok(read(&self.pending.load(), tables)?))?;
             if self.n_applied.load(Ordering::SeqCst) == n_applied {
                 return Ok(found);
             }
         }
-        let _no_block_is_applied = lock(&self.standing);
-        read(&self.pending.load()).map_err(|error| self.tables.error(error))
+        loop {
+            let no_block_is_applied = lock(&self.upkeep);
+            let tables = self.tables.load_full();
+            match read(&self.pending.load(), &tables) {
+                Ok(found) => return Ok(found),
+                Err(error) => {
+                    drop(no_block_is_applied);
+                    self.replace_tables(&tables, error)?;
+                }
+            }
+        }
+    }
+
+    /// The block that the tables have at a height.
+    fn logged(&self, tables: &Tables, height: Height) -> Result<Option<Decided>, ReadError> {
+        let Some(position) = tables.position(height)? else { return Ok(None) };
+        let decided = self.reader.read(position)?;
+        if decided.block.header.height != height {
+            return Err(malformed(format!("they have another block at {height}")).into());
+        }
+        Ok(Some(decided))
     }
 
     /// Moves the tables past every durable block.
     fn apply_durable(&self) -> Result<usize, StorageError> {
-        let mut standing = lock(&self.standing);
+        let mut n_applied = 0;
+        loop {
+            let tables = self.tables.load_full();
+            match self.apply_to(&tables, &mut n_applied) {
+                Ok(()) => return Ok(n_applied),
+                Err(error) => self.replace_tables(&tables, error)?,
+            }
+        }
+    }
+
+    /// The same, unless other tables have taken the place of `tables`.
+    fn apply_to(&self, tables: &Arc<Tables>, n_applied: &mut usize) -> Result<(), TablesError> {
+        let mut upkeep = lock(&self.upkeep);
+        if !Arc::ptr_eq(&self.tables.load(), tables) {
+            return Err(malformed("they were replaced".to_owned()));
+        }
         let pending = self.pending.load();
         for block in pending.durable() {
             let position = *block.position.get().expect("a durable block has its position");
             let next = self.votes_next.load(Ordering::Acquire);
             let votes = VotesMark { log: self.votes_log, next };
             self.n_applied.fetch_add(1, Ordering::SeqCst);
-            self.tables
-                .apply(&mut standing, &block.commit, position, votes)
-                .map_err(|error| self.tables.error(error))?;
+            tables.apply(&mut upkeep.standing, &block.commit, position, votes)?;
+            upkeep.rebuilds_left = REBUILDS_MAX;
             self.cache.follow(&block.commit.connected.delta);
             self.pending.drop_oldest();
+            *n_applied += 1;
         }
-        Ok(pending.durable().len())
+        Ok(())
     }
 
     fn close_files(&self) -> Result<(), StorageError> {
@@ -193,16 +238,17 @@ impl DiskStorage {
         let Some(Logs { blocks, votes }) = lock(&self.logs).take() else { return Ok(()) };
         let (votes_first, votes_mark) = (votes.first_sequence(), votes.mark());
         let closed = blocks.close().and(votes.close());
-        let closed = self.tables.close().map_err(|error| self.tables.error(error)).and(closed);
+        let tables = self.tables.load_full();
+        let closed = tables.close().map_err(|error| tables.error(error)).and(closed);
         applied.and(closed)?;
-        let tip = &lock(&self.standing).state.tip;
+        let tip = &lock(&self.upkeep).standing.state.tip;
         let marker = Marker {
-            chain_id: self.chain_id,
+            chain_id: *self.chain.id(),
             height: tip.height,
             hash: tip.hash,
             votes_first,
             votes: votes_mark,
-            files: marker::sum_files(&open::tables_dir(&self.dir), self.options.sync)?,
+            files: marker::sum_files(&rebuild::tables_dir(&self.dir), self.options.sync)?,
         };
         marker.write(&self.dir)
     }
@@ -210,8 +256,9 @@ impl DiskStorage {
 
 impl UtxoView for DiskStorage {
     fn lookup(&self, outpoint: &OutPoint) -> Result<Lookup, ViewError> {
-        let found = self.at_one_moment(|pending| {
-            pending::lookup(pending.staged(), outpoint).map_or_else(|| self.stored(outpoint), Ok)
+        let found = self.at_one_moment(|pending, tables| {
+            let found = pending::lookup(pending.staged(), outpoint);
+            found.map_or_else(|| self.stored(tables, outpoint), Ok)
         });
         found.map_err(|error| ViewError(error.to_string()))
     }
@@ -221,8 +268,8 @@ impl UtxoView for DiskStorage {
         if let Some(height) = pending::confirmed_at(pending.staged(), txid) {
             return Ok(Some(height));
         }
-        let place = self.tables.place(txid);
-        let place = place.map_err(|error| ViewError(self.tables.error(error).to_string()))?;
+        let place = self.read_tables(|tables| Ok(tables.place(txid)?));
+        let place = place.map_err(|error| ViewError(error.to_string()))?;
         Ok(place.map(|(height, _)| height))
     }
 }
@@ -281,8 +328,7 @@ impl Storage for DiskStorage {
         if let Some(block) = pending::at_height(pending.durable(), height) {
             return Ok(Some(block.decided()));
         }
-        let position = self.tables.position(height).map_err(|error| self.tables.error(error))?;
-        position.map(|position| self.reader.read(position)).transpose()
+        self.read_tables(|tables| self.logged(tables, height))
     }
 
     fn height_of(&self, hash: &BlockHash) -> Result<Option<Height>, StorageError> {
@@ -290,7 +336,7 @@ impl Storage for DiskStorage {
         if let Some(height) = pending::height_of(pending.durable(), hash) {
             return Ok(Some(height));
         }
-        self.tables.height_of(hash).map_err(|error| self.tables.error(error))
+        self.read_tables(|tables| Ok(tables.height_of(hash)?))
     }
 
     fn transaction(&self, txid: &Txid) -> Result<Option<(Height, Arc<Transaction>)>, StorageError> {
@@ -298,16 +344,24 @@ impl Storage for DiskStorage {
         if let Some(found) = pending::transaction(pending.durable(), txid) {
             return Ok(Some(found));
         }
-        let place = self.tables.place(txid).map_err(|error| self.tables.error(error))?;
-        let Some((height, index)) = place else { return Ok(None) };
-        let Some(decided) = self.block(height)? else { return Ok(None) };
-        let transaction = decided.block.transactions.get(index as usize);
-        Ok(transaction.map(|transaction| (height, Arc::clone(transaction))))
+        self.read_tables(|tables| {
+            let Some((height, index)) = tables.place(txid)? else { return Ok(None) };
+            if height == Height::ZERO {
+                // The genesis is no block.
+                return Ok(None);
+            }
+            let wrong = || malformed(format!("they place {txid} where it is not"));
+            let decided = self.logged(tables, height)?.ok_or_else(wrong)?;
+            let found = decided.block.transactions.get(index as usize);
+            let found = found.filter(|transaction| transaction.txid() == *txid);
+            Ok(Some((height, Arc::clone(found.ok_or_else(wrong)?))))
+        })
     }
 
     fn utxo(&self, outpoint: &OutPoint) -> Result<Lookup, StorageError> {
-        self.at_one_moment(|pending| {
-            pending::lookup(pending.durable(), outpoint).map_or_else(|| self.stored(outpoint), Ok)
+        self.at_one_moment(|pending, tables| {
+            let found = pending::lookup(pending.durable(), outpoint);
+            found.map_or_else(|| self.stored(tables, outpoint), Ok)
         })
     }
 
@@ -318,11 +372,15 @@ impl Storage for DiskStorage {
         limit: usize,
     ) -> Result<Vec<(OutPoint, Utxo)>, StorageError> {
         let page = Page { address, after, limit };
-        self.at_one_moment(|pending| {
+        self.at_one_moment(|pending, tables| {
             pending::page(pending.durable(), page, |after, limit| {
-                self.tables.page(Page { after, limit, ..page })
+                tables.page(Page { after, limit, ..page })
             })
         })
+    }
+
+    fn watch(&self, watcher: Watcher) {
+        let _ = self.watcher.set(watcher);
     }
 
     fn close(&self) -> Result<(), StorageError> {
@@ -339,9 +397,9 @@ impl Storage for DiskStorage {
             return;
         }
         // A block that is on its way into the tables gets there.
-        let _no_block_is_applied = lock(&self.standing);
+        let _no_block_is_applied = lock(&self.upkeep);
         drop(lock(&self.logs).take());
-        self.tables.abandon();
+        self.tables.load_full().abandon();
         drop(lock(&self.lock).take());
     }
 }

@@ -148,8 +148,8 @@ pub enum StorageError {
         path: PathBuf,
     },
 
-    /// The derived tables can't be read or written. The next open rebuilds them from the block
-    /// log; until then this store answers no more.
+    /// The derived tables can't be read or written, and could not be rebuilt from the block log
+    /// either. The next open tries again; until then nothing that needs them is answered.
     #[error("cannot {op} the derived tables {}: {cause}: open the store again", path.display())]
     Tables {
         /// What was attempted, as a verb: "read", "write".

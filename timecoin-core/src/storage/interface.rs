@@ -89,6 +89,10 @@ pub trait Storage: UtxoView + Send + Sync {
         limit: usize,
     ) -> Result<Vec<(OutPoint, Utxo)>, StorageError>;
 
+    /// Has the store tell of what befalls it while it is open. The watcher is called on the
+    /// thread that met it, which holds no lock of the store. Only the first watcher counts.
+    fn watch(&self, watcher: Watcher);
+
     /// Flushes what is derived and lets go of the directory. Idempotent.
     ///
     /// # Errors
@@ -99,6 +103,20 @@ pub trait Storage: UtxoView + Send + Sync {
     /// the next open finds what is durable. Idempotent; nothing after [`Storage::close`].
     fn abandon(&self);
 }
+
+/// Something that befell an open store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Incident {
+    /// Derived tables failed and were rebuilt from the block log; says why and where the old
+    /// ones are. Everything goes on.
+    Repaired(String),
+    /// Derived tables failed and could not be rebuilt: nothing that needs them will be answered
+    /// until the store is opened again.
+    Lost(String),
+}
+
+/// Who is told of incidents.
+pub type Watcher = Box<dyn Fn(Incident) + Send + Sync>;
 
 /// A store that was opened, and what was found in it.
 pub struct Opened {

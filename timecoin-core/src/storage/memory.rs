@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use arc_swap::ArcSwap;
 
 use super::StorageError;
-use super::interface::{Opened, Storage};
+use super::interface::{Opened, Storage, Watcher};
 use super::pending::{self, Page, Pending};
 use crate::engine::output::{BlockCommit, Record};
 use crate::ledger::state::{LedgerState, genesis_utxos};
@@ -267,6 +267,9 @@ impl Storage for MemoryStorage {
             Ok(files.tables.page(address, after, limit))
         })
     }
+
+    /// Memory does not fail.
+    fn watch(&self, _watcher: Watcher) {}
 
     fn close(&self) -> Result<(), StorageError> {
         if !self.is_closed.load(Ordering::Acquire) {

@@ -14,9 +14,12 @@ pub mod memory;
 mod pending;
 
 #[cfg(test)]
+pub(crate) use derived::faults;
+
+#[cfg(test)]
 mod tests;
 
 pub use disk::{Check, DiskStorage, StorageOptions};
 pub use error::StorageError;
-pub use interface::{Opened, Storage};
+pub use interface::{Incident, Opened, Storage, Watcher};
 pub use memory::{MemoryDisk, MemoryStorage};

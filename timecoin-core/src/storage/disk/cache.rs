@@ -58,6 +58,13 @@ impl UtxoCache {
         }
     }
 
+    /// Forgets everything, and what is being read too.
+    pub(super) fn clear(&self) {
+        let mut cached = self.lock();
+        cached.generation.0 += 1;
+        cached.outputs.clear();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Cached> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -89,6 +96,18 @@ mod tests {
         let now = cache.get(&outpoint).unwrap_err();
         cache.insert(outpoint, utxo, now);
         assert_eq!(cache.get(&outpoint).ok(), Some(utxo));
+    }
+
+    #[test]
+    fn output_read_before_a_clear_is_not_kept() {
+        let cache = UtxoCache::new(10);
+        let (outpoint, utxo) = output(0);
+        let before = cache.get(&outpoint).unwrap_err();
+        cache.insert(outpoint, utxo, before);
+        cache.clear();
+        assert!(cache.get(&outpoint).is_err());
+        cache.insert(outpoint, utxo, before);
+        assert!(cache.get(&outpoint).is_err());
     }
 
     #[test]

@@ -5,19 +5,18 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
 
 use super::blocks::{BlockLog, BlockReader};
-use super::budget::cache_bytes_default;
 use super::cache::UtxoCache;
 use super::marker::{Marker, sum_files};
+use super::rebuild::{Builder, Rebuilt, tables_dir};
+use super::upkeep::{Upkeep, rebuilt_text};
 use super::votes::{Loss, OpenedVotes, VoteLog};
 use super::{Check, DiskStorage, Logs, StorageOptions};
-use crate::engine::output::{BlockCommit, Record};
-use crate::ledger::block::{BlockError, replay_block};
-use crate::ledger::view::{Lookup, UtxoView, ViewError};
+use crate::engine::output::Record;
 use crate::params::Chain;
 use crate::storage::StorageError;
 use crate::storage::derived::{Standing, Stored, Tables, TablesError, VotesMark};
@@ -27,8 +26,6 @@ use crate::storage::log::{Scan, set_aside};
 use crate::storage::pending::Pending;
 use crate::types::certificate::CommitCertificate;
 use crate::types::chain::Height;
-use crate::types::hash::Txid;
-use crate::types::transaction::OutPoint;
 
 /// An open in progress.
 struct Opening<'a> {
@@ -69,7 +66,7 @@ pub(super) fn open(
     let repairs = opening.repairs;
     let storage = Arc::new(DiskStorage {
         dir: dir.to_path_buf(),
-        chain_id: *chain.id(),
+        chain: chain.clone(),
         pending: Pending::default(),
         state: ArcSwap::from_pointee(standing.state.clone()),
         cache: UtxoCache::new(options.cached_utxos_max),
@@ -79,8 +76,9 @@ pub(super) fn open(
         votes_next: AtomicU64::new(votes.mark().next),
         n_applied: AtomicU64::new(0),
         is_closed: AtomicBool::new(false),
-        standing: Mutex::new(standing),
-        tables,
+        upkeep: Mutex::new(Upkeep::new(standing)),
+        tables: ArcSwap::from_pointee(tables),
+        watcher: OnceLock::new(),
         logs: Mutex::new(Some(Logs { blocks, votes })),
         lock: Mutex::new(Some(lock)),
     });
@@ -142,16 +140,23 @@ impl Opening<'_> {
         are_those_closed: Option<bool>,
     ) -> Result<(Tables, Standing), StorageError> {
         let dir = tables_dir(self.dir);
-        let existed = dir.exists();
-        let found = match existed {
+        let is_closed = AtomicBool::new(false);
+        let builder = Builder {
+            dir: self.dir,
+            chain: self.chain,
+            blocks,
+            cache_bytes: self.options.tables_cache_bytes(),
+            is_closed: &is_closed,
+        };
+        let found = match dir.exists() {
             true => self.check_tables(blocks, are_those_closed),
-            false if blocks.height() == Height::ZERO => self.new_tables(),
+            false if blocks.height() == Height::ZERO => builder.create(),
             false => Err(TablesError { op: "find", cause: "they are missing".to_owned() }),
         };
         let doubt = match found {
             Ok((tables, standing)) => {
                 let from = standing.state.tip.height;
-                match self.follow(&tables, standing, blocks) {
+                match builder.follow(&tables, standing, blocks.height()) {
                     Ok(standing) => {
                         let to = standing.state.tip.height;
                         if from < to && from > Height::ZERO {
@@ -167,15 +172,8 @@ impl Opening<'_> {
             }
             Err(doubt) => doubt,
         };
-        let kept = if existed { self.move_tables_aside()? } else { String::new() };
-        let TablesError { op, cause } = doubt;
-        self.repairs.push(format!(
-            "rebuilt the derived tables from the block log, up to block {}: cannot {op} them: \
-             {cause}{kept}",
-            blocks.height()
-        ));
-        let (tables, standing) = self.new_tables().map_err(|error| self.tables_error(error))?;
-        let standing = self.follow(&tables, standing, blocks)?;
+        let Rebuilt { tables, standing, kept } = builder.rebuild(blocks.height())?;
+        self.repairs.push(rebuilt_text(blocks.height(), &doubt, &kept));
         Ok((tables, standing))
     }
 
@@ -188,7 +186,7 @@ impl Opening<'_> {
         if are_those_closed == Some(false) {
             return Err(doubt("their files are not those that were closed"));
         }
-        let tables = Tables::open(&tables_dir(self.dir), self.cache_bytes())?;
+        let tables = Tables::open(&tables_dir(self.dir), self.options.tables_cache_bytes())?;
         let Some(Stored { mut standing, intent, .. }) = tables.standing(self.chain)? else {
             // A crash during the first open leaves them empty.
             if blocks.height() > Height::ZERO {
@@ -238,58 +236,6 @@ impl Opening<'_> {
         proof.is_some_and(|certificate| {
             certificate.verify(self.chain.id(), &standing.state.tip_masternodes).is_ok()
         })
-    }
-
-    fn new_tables(&self) -> Result<(Tables, Standing), TablesError> {
-        let tables = Tables::open(&tables_dir(self.dir), self.cache_bytes())?;
-        let standing = tables.begin(self.chain)?;
-        Ok((tables, standing))
-    }
-
-    /// Keeps the tables as they are for whoever wants to know, in place of those kept before.
-    fn move_tables_aside(&self) -> Result<String, StorageError> {
-        let (dir, aside) = (tables_dir(self.dir), self.dir.join(TABLES_ASIDE));
-        match fs::remove_dir_all(&aside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(StorageError::io("remove", &aside)(error));
-            }
-            _ => {}
-        }
-        fs::rename(&dir, &aside).map_err(StorageError::io("rename", &dir))?;
-        Ok(format!("; the old ones are in {}", aside.display()))
-    }
-
-    /// Moves the tables past every block of the log that they lack.
-    fn follow(
-        &self,
-        tables: &Tables,
-        mut standing: Standing,
-        blocks: &BlockReader,
-    ) -> Result<Standing, StorageError> {
-        if standing.state.tip.height == blocks.height() {
-            return Ok(standing);
-        }
-        for logged in blocks.iter_from(standing.state.next_height())? {
-            let (position, decided) = logged?;
-            let height = decided.block.header.height;
-            let certificate = decided.certificate.clone();
-            let view = TablesView(tables);
-            let state = &standing.state;
-            let connected =
-                replay_block(self.chain, state, &view, decided.block, decided.certificate);
-            let connected = connected.map_err(|error| match error {
-                BlockError::View(ViewError(cause)) => {
-                    self.tables_error(TablesError { op: "read", cause })
-                }
-                error => blocks.bad_record(height.0, error.to_string()),
-            })?;
-            let commit = BlockCommit { connected, certificate };
-            let votes = standing.votes;
-            tables
-                .apply(&mut standing, &commit, position, votes)
-                .map_err(|error| self.tables_error(error))?;
-        }
-        Ok(standing)
     }
 
     /// Opens the vote log, and finds out whether votes may be missing from it.
@@ -352,34 +298,6 @@ impl Opening<'_> {
             format!("the vote log {} begins at record {first}, not {first_closed}", dir.display())
         })
     }
-
-    fn cache_bytes(&self) -> u64 {
-        self.options.cache_bytes.unwrap_or_else(cache_bytes_default)
-    }
-
-    fn tables_error(&self, error: TablesError) -> StorageError {
-        let TablesError { op, cause } = error;
-        StorageError::Tables { op, path: tables_dir(self.dir), cause }
-    }
-}
-
-/// The tables alone, while there is nothing in front of them.
-struct TablesView<'a>(&'a Tables);
-
-impl UtxoView for TablesView<'_> {
-    fn lookup(&self, outpoint: &OutPoint) -> Result<Lookup, ViewError> {
-        let read = || match self.0.utxo(outpoint)? {
-            Some(utxo) => Ok(Lookup::Unspent(utxo)),
-            None if self.0.place(&outpoint.txid)?.is_some() => Ok(Lookup::Spent),
-            None => Ok(Lookup::Unknown),
-        };
-        read().map_err(|error: TablesError| ViewError(error.cause))
-    }
-
-    fn confirmed_at(&self, txid: &Txid) -> Result<Option<Height>, ViewError> {
-        let place = self.0.place(txid).map_err(|error| ViewError(error.cause))?;
-        Ok(place.map(|(height, _)| height))
-    }
 }
 
 /// Completes the block that a crash cut short, from the log.
@@ -407,10 +325,6 @@ fn votes_dir(dir: &Path) -> PathBuf {
     dir.join("votes")
 }
 
-pub(super) fn tables_dir(dir: &Path) -> PathBuf {
-    dir.join("derived")
-}
-
 fn has_entries(dir: &Path) -> Result<bool, StorageError> {
     match fs::read_dir(dir) {
         Ok(mut entries) => Ok(entries.next().is_some()),
@@ -428,9 +342,6 @@ fn bytes_in(dir: &Path) -> Result<u64, StorageError> {
     let sizes = entries.map(|entry| Ok(entry?.metadata()?.len()));
     sizes.sum::<io::Result<u64>>().map_err(StorageError::io("list", dir))
 }
-
-/// Where tables in doubt are kept; the name is used again, so that they take bounded space.
-const TABLES_ASIDE: &str = "derived.damaged";
 
 /// 1 GiB: about a second to read and check.
 const SCAN_BYTES_MAX: u64 = 1 << 30;

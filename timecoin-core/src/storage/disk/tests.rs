@@ -2,6 +2,7 @@
 //! error that says what is wrong (I13).
 
 mod block_log;
+mod failures;
 mod measure;
 mod places;
 mod tables;
