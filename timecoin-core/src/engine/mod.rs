@@ -190,7 +190,7 @@ impl Engine {
             return Ok(());
         }
         match message {
-            VerifiedMessage::Transaction(tx) => self.on_transaction(tx, now, utxos),
+            VerifiedMessage::Transaction(tx) => self.on_transaction(Some(from), tx, now, utxos),
             VerifiedMessage::Votes(batch) => self.on_votes(from, &batch, now, utxos),
             VerifiedMessage::ApproveCertificate(c) => {
                 self.on_approve_certificate(from, c, now, utxos)
@@ -199,7 +199,7 @@ impl Engine {
                 self.on_finality_certificate(from, c, now, utxos)
             }
             VerifiedMessage::CertInventory(i) => self.on_inventory(from, i, now, utxos),
-            VerifiedMessage::DoubleSpend(pair) => self.on_double_spend(pair, now, utxos),
+            VerifiedMessage::DoubleSpend(p) => self.on_double_spend(Some(from), p, now, utxos),
             VerifiedMessage::Proposal(p) => self.on_proposal(from, p, now, utxos),
             VerifiedMessage::Ballot(b) => self.on_ballot(from, b, now, utxos),
             VerifiedMessage::RoundChange(c) => self.on_round_change(from, c, now, utxos),

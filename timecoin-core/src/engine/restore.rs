@@ -127,7 +127,7 @@ impl Engine {
             None => {
                 let missing = transaction.inputs.first().map(|input| input.previous_output);
                 if let Some(missing) = missing {
-                    self.mempool.wait(transaction, missing, now).ok();
+                    self.mempool.wait(transaction, missing, None, now).ok();
                 }
             }
         }

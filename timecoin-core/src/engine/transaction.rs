@@ -5,7 +5,7 @@ use super::output::{Event, Halt, Output, Rejection, Submission, To, TransactionS
 use crate::finality::Verdict;
 use crate::ledger::transaction::{Spend, SpendError, TransactionError, check_spend};
 use crate::ledger::view::UtxoView;
-use crate::mempool::{AdmitError, WaitError};
+use crate::mempool::{AdmitError, Source, WaitError};
 use crate::types::chain::Timestamp;
 use crate::types::hash::Txid;
 use crate::types::message::{DoubleSpend, Message};
@@ -47,6 +47,7 @@ impl Engine {
     ) -> Result<Submission, Halt> {
         let txid = transaction.txid();
         if self.mempool.contains(&txid) || self.mempool.is_waiting(&txid) {
+            self.mempool.repeat_waiting(&txid, None);
             return Ok(Ok(txid));
         }
         if matches!(transaction.kind, TxKind::Evidence(_)) {
@@ -60,7 +61,7 @@ impl Engine {
             Judged::Confirmed => Ok(Ok(txid)),
             Judged::Invalid(error) => Ok(Err(error.into())),
             Judged::Waits(missing) => {
-                if let Err(rejection) = self.wait(&transaction, missing, now) {
+                if let Err(rejection) = self.wait(&transaction, missing, None, now) {
                     return Ok(Err(rejection));
                 }
                 self.announce(&transaction, TransactionStatus::Pending);
@@ -86,12 +87,17 @@ impl Engine {
 
     pub(super) fn on_transaction(
         &mut self,
+        source: Source,
         transaction: VerifiedTransaction,
         now: Timestamp,
         utxos: &dyn UtxoView,
     ) -> Result<(), Halt> {
         let txid = transaction.txid();
-        if self.mempool.contains(&txid) || self.mempool.is_waiting(&txid) {
+        if self.mempool.contains(&txid) {
+            return Ok(());
+        }
+        if self.mempool.is_waiting(&txid) {
+            self.mempool.repeat_waiting(&txid, source);
             return Ok(());
         }
         if matches!(transaction.kind, TxKind::Evidence(_)) {
@@ -110,7 +116,7 @@ impl Engine {
             }
             Judged::Invalid(_) => Ok(()),
             Judged::Waits(missing) => {
-                if self.wait(&transaction, missing, now).is_ok() {
+                if self.wait(&transaction, missing, source, now).is_ok() {
                     let status = TransactionStatus::Pending;
                     self.notify(Event::Transaction { transaction, status });
                 }
@@ -184,10 +190,19 @@ impl Engine {
         &mut self,
         transaction: &VerifiedTransaction,
         missing: OutPoint,
+        source: Source,
         now: Timestamp,
     ) -> Result<(), Rejection> {
-        match self.mempool.wait(transaction.clone(), missing, now) {
-            Ok(()) | Err(WaitError::Known) => Ok(()),
+        match self.mempool.wait(transaction.clone(), missing, source, now) {
+            Ok(evicted) => {
+                for (transaction, outpoint) in evicted {
+                    let rejection = Rejection::WaitingRoomFull { outpoint };
+                    let status = TransactionStatus::Rejected(rejection);
+                    self.notify(Event::Transaction { transaction, status });
+                }
+                Ok(())
+            }
+            Err(WaitError::Known) => Ok(()),
             Err(WaitError::Full) => Err(Rejection::WaitingRoomFull { outpoint: missing }),
         }
     }
@@ -214,12 +229,13 @@ impl Engine {
 
     pub(super) fn on_double_spend(
         &mut self,
+        source: Source,
         pair: [VerifiedTransaction; 2],
         now: Timestamp,
         utxos: &dyn UtxoView,
     ) -> Result<(), Halt> {
         for transaction in pair {
-            self.on_transaction(transaction, now, utxos)?;
+            self.on_transaction(source, transaction, now, utxos)?;
         }
         Ok(())
     }
@@ -281,8 +297,8 @@ impl Engine {
         now: Timestamp,
         utxos: &dyn UtxoView,
     ) -> Result<(), Halt> {
-        for transaction in self.mempool.take_waiting(parent) {
-            self.on_transaction(transaction, now, utxos)?;
+        for (transaction, source) in self.mempool.take_waiting(parent) {
+            self.on_transaction(source, transaction, now, utxos)?;
         }
         Ok(())
     }

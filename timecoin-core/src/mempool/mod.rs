@@ -19,7 +19,7 @@ use thiserror::Error;
 
 pub use self::fee_rate::FeeRate;
 use self::waiting::WaitingRoom;
-pub use self::waiting::{WAITING_BYTES_MAX, WAITING_PER_PARENT_MAX, WaitError};
+pub use self::waiting::{Source, WAITING_BYTES_MAX, WAITING_PER_PARENT_MAX, WaitError};
 use crate::ledger::transaction::Spend;
 use crate::types::amount::Amount;
 use crate::types::chain::Timestamp;
@@ -295,20 +295,31 @@ impl Mempool {
         Some(entry)
     }
 
-    /// Lets a transaction wait until the parent of `missing` is known, but not for ever.
+    /// Lets a transaction wait until the parent of `missing` is known, but not for ever. Where
+    /// there is no room, the oldest of whichever peer has brought most must go, `source` itself
+    /// before one that has brought as much; what this node's host brought stays. They are given
+    /// back with what they waited for.
     ///
     /// # Errors
-    /// [`WaitError`]; then nothing has changed.
+    /// [`WaitError`]; then nothing is lost.
     pub fn wait(
         &mut self,
         transaction: VerifiedTransaction,
         missing: OutPoint,
+        source: Source,
         now: Timestamp,
-    ) -> Result<(), WaitError> {
+    ) -> Result<Vec<(VerifiedTransaction, OutPoint)>, WaitError> {
         if self.contains(&transaction.txid()) {
             return Err(WaitError::Known);
         }
-        self.waiting.add(transaction, missing, now, &self.limits)
+        self.waiting.add(transaction, missing, source, now, &self.limits)
+    }
+
+    /// Notes that a transaction that waits was brought again: it stays as long as one of those who
+    /// brought it does not have to make room, so it does not go with the flood of a peer that was
+    /// first.
+    pub fn repeat_waiting(&mut self, txid: &Txid, source: Source) {
+        self.waiting.repeat(txid, source);
     }
 
     /// Whether a transaction waits for an unknown input.
@@ -316,8 +327,9 @@ impl Mempool {
         self.waiting.contains(txid)
     }
 
-    /// Takes out the transactions that wait for an output of `parent`, in order of arrival.
-    pub fn take_waiting(&mut self, parent: &Txid) -> Vec<VerifiedTransaction> {
+    /// Takes out the transactions that wait for an output of `parent`, in order of arrival, with
+    /// who brought them.
+    pub fn take_waiting(&mut self, parent: &Txid) -> Vec<(VerifiedTransaction, Source)> {
         self.waiting.take_children(parent)
     }
 

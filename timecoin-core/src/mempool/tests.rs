@@ -173,12 +173,12 @@ fn two_registrations_of_one_name_conflict() {
 fn a_known_transaction_is_not_admitted_again() {
     let mut mempool = Mempool::new(MempoolLimits::default());
     let tx = transaction(1, &[1], 10);
-    assert_eq!(mempool.wait(tx.clone(), outpoint(1), NOW), Ok(()));
-    assert_eq!(mempool.wait(tx.clone(), outpoint(1), NOW), Err(WaitError::Known));
+    assert_eq!(mempool.wait(tx.clone(), outpoint(1), None, NOW), Ok(Vec::new()));
+    assert_eq!(mempool.wait(tx.clone(), outpoint(1), None, NOW), Err(WaitError::Known));
     mempool.admit(tx.clone(), spend(1), NOW).unwrap();
     assert!(!mempool.is_waiting(&tx.txid()), "admission ends the wait");
     assert_eq!(mempool.admit(tx.clone(), spend(1), NOW), Err(AdmitError::Known));
-    assert_eq!(mempool.wait(tx, outpoint(1), NOW), Err(WaitError::Known));
+    assert_eq!(mempool.wait(tx, outpoint(1), None, NOW), Err(WaitError::Known));
 }
 
 #[test]
@@ -187,10 +187,11 @@ fn waiting_ends_with_the_parent_or_in_time() {
     let mut mempool = Mempool::new(bounds);
     let all: Vec<_> = (0..4).map(|n| transaction(n, &[1], 10)).collect();
     for (tx, (parent, at)) in all.iter().zip([(7, 0), (8, 10), (7, 20), (8, 30)]) {
-        mempool.wait(tx.clone(), outpoint(parent), Timestamp(at)).unwrap();
+        mempool.wait(tx.clone(), outpoint(parent), None, Timestamp(at)).unwrap();
     }
     assert_eq!(mempool.next_expiry(), Some(Timestamp(500)));
-    assert_eq!(mempool.take_waiting(&outpoint(7).txid), [all[0].clone(), all[2].clone()]);
+    let taken = mempool.take_waiting(&outpoint(7).txid);
+    assert_eq!(taken, [(all[0].clone(), None), (all[2].clone(), None)]);
     assert_eq!(mempool.next_expiry(), Some(Timestamp(510)));
     assert_eq!(mempool.expire(Timestamp(509)), []);
     assert_eq!(mempool.expire(Timestamp(510)), [(all[1].clone(), outpoint(8))]);
@@ -203,21 +204,137 @@ fn the_waiting_room_is_bounded_in_number_bytes_and_per_parent() {
     let bounds = MempoolLimits { waiting_max: 3, ..MempoolLimits::default() };
     let mut mempool = Mempool::new(bounds);
     let big = WAITING_BYTES_MAX - 20;
-    mempool.wait(transaction(1, &[1], big), outpoint(1), NOW).unwrap();
-    let refused = mempool.wait(transaction(2, &[1], 21), outpoint(2), NOW);
+    mempool.wait(transaction(1, &[1], big), outpoint(1), None, NOW).unwrap();
+    let refused = mempool.wait(transaction(2, &[1], 21), outpoint(2), None, NOW);
     assert_eq!(refused, Err(WaitError::Full));
-    mempool.wait(transaction(3, &[1], 10), outpoint(2), NOW).unwrap();
-    mempool.wait(transaction(4, &[1], 10), outpoint(2), NOW).unwrap();
-    let refused = mempool.wait(transaction(5, &[1], 0), outpoint(2), NOW);
+    mempool.wait(transaction(3, &[1], 10), outpoint(2), None, NOW).unwrap();
+    mempool.wait(transaction(4, &[1], 10), outpoint(2), None, NOW).unwrap();
+    let refused = mempool.wait(transaction(5, &[1], 0), outpoint(2), None, NOW);
     assert_eq!(refused, Err(WaitError::Full));
 
     let mut mempool = Mempool::new(MempoolLimits::default());
     for nonce in (0..).take(WAITING_PER_PARENT_MAX) {
-        mempool.wait(transaction(nonce, &[1], 10), outpoint(1), NOW).unwrap();
+        mempool.wait(transaction(nonce, &[1], 10), outpoint(1), None, NOW).unwrap();
     }
-    let refused = mempool.wait(transaction(u32::MAX, &[1], 10), outpoint(1), NOW);
+    let refused = mempool.wait(transaction(u32::MAX, &[1], 10), outpoint(1), None, NOW);
     assert_eq!(refused, Err(WaitError::Full));
-    assert_eq!(mempool.wait(transaction(u32::MAX, &[1], 10), outpoint(2), NOW), Ok(()));
+    assert_eq!(
+        mempool.wait(transaction(u32::MAX, &[1], 10), outpoint(2), None, NOW),
+        Ok(Vec::new())
+    );
+}
+
+fn peer(n: u8) -> Source {
+    Some(PublicKey::from_bytes([n; 32]))
+}
+
+/// Fills the room with transactions of one peer, each with a parent of its own.
+fn flooded(limits: MempoolLimits, by: Source) -> Mempool {
+    let mut mempool = Mempool::new(limits);
+    for nonce in (0..).take(limits.waiting_max) {
+        let missing = OutPoint::new(transaction(nonce, &[9], 1).txid(), 0);
+        mempool.wait(transaction(nonce, &[1], 10), missing, by, NOW).unwrap();
+    }
+    mempool
+}
+
+#[test]
+fn one_peer_fills_the_waiting_room_and_keeps_nobody_out() {
+    let limits = MempoolLimits { waiting_max: 10, ..MempoolLimits::default() };
+    let mut mempool = flooded(limits, peer(1));
+    let oldest = transaction(0, &[1], 10);
+    let honest = transaction(100, &[2], 10);
+    let evicted = mempool.wait(honest.clone(), outpoint(7), peer(2), NOW).unwrap();
+    assert_eq!(evicted.iter().map(|(tx, _)| tx).collect::<Vec<_>>(), [&oldest]);
+    for nonce in 200..300 {
+        let evicted = mempool.wait(transaction(nonce, &[1], 10), outpoint(8), peer(1), NOW);
+        assert_eq!(evicted.unwrap().len(), 1);
+        assert!(mempool.is_waiting(&honest.txid()));
+    }
+    assert_eq!(mempool.waiting_len(), 10);
+}
+
+#[test]
+fn peers_share_the_waiting_room_evenly() {
+    let limits = MempoolLimits { waiting_max: 12, ..MempoolLimits::default() };
+    let mut mempool = flooded(limits, peer(1));
+    for nonce in 100..130 {
+        let by = peer(if nonce % 3 == 0 { 2 } else { 3 });
+        mempool.wait(transaction(nonce, &[2], 10), outpoint(7), by, NOW).unwrap();
+    }
+    let shares = mempool.waiting.shares.values().map(|share| share.sequences.len());
+    assert_eq!(shares.collect::<Vec<_>>(), [4, 4, 4]);
+}
+
+#[test]
+fn bytes_and_siblings_are_shared_as_well() {
+    let mut mempool = Mempool::new(MempoolLimits::default());
+    for nonce in 0..4 {
+        let tx = transaction(nonce, &[1], WAITING_BYTES_MAX / 4);
+        mempool.wait(tx, outpoint(1), peer(1), NOW).unwrap();
+    }
+    let honest = transaction(10, &[2], 500);
+    let evicted = mempool.wait(honest.clone(), outpoint(7), peer(2), NOW).unwrap();
+    assert_eq!(evicted.len(), 1);
+    let again = transaction(11, &[1], WAITING_BYTES_MAX / 4);
+    assert_eq!(mempool.wait(again, outpoint(1), peer(1), NOW).unwrap().len(), 1);
+    assert!(mempool.is_waiting(&honest.txid()));
+
+    let mut mempool = Mempool::new(MempoolLimits::default());
+    for nonce in (0..).take(WAITING_PER_PARENT_MAX) {
+        mempool.wait(transaction(nonce, &[1], 10), outpoint(1), peer(1), NOW).unwrap();
+    }
+    let evicted = mempool.wait(honest.clone(), outpoint(1), peer(2), NOW).unwrap();
+    assert_eq!(evicted[0].0, transaction(0, &[1], 10));
+    assert!(mempool.is_waiting(&honest.txid()));
+}
+
+#[test]
+fn what_the_host_brought_stays() {
+    let limits = MempoolLimits { waiting_max: 3, ..MempoolLimits::default() };
+    let mut mempool = flooded(limits, None);
+    let refused = mempool.wait(transaction(10, &[2], 10), outpoint(7), peer(2), NOW);
+    assert_eq!(refused, Err(WaitError::Full));
+    let mut mempool = flooded(limits, peer(1));
+    for nonce in 10..13 {
+        let evicted = mempool.wait(transaction(nonce, &[2], 10), outpoint(7), None, NOW);
+        assert_eq!(evicted.unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn a_transaction_does_not_go_with_the_flood_of_another_that_brought_it_too() {
+    let limits = MempoolLimits { waiting_max: 10, ..MempoolLimits::default() };
+    for is_honest_first in [true, false] {
+        let mut mempool = Mempool::new(limits);
+        let honest = transaction(0, &[1], 10);
+        let [first, second] = if is_honest_first { [2, 1] } else { [1, 2] };
+        mempool.wait(honest.clone(), outpoint(7), peer(first), NOW).unwrap();
+        mempool.repeat_waiting(&honest.txid(), peer(second));
+        for nonce in 200..300 {
+            mempool.wait(transaction(nonce, &[1], 10), outpoint(8), peer(1), NOW).unwrap();
+            mempool.repeat_waiting(&honest.txid(), peer(1));
+        }
+        assert!(mempool.is_waiting(&honest.txid()));
+        let taken = mempool.take_waiting(&outpoint(7).txid);
+        assert_eq!(taken.len(), 1);
+        assert_eq!(mempool.take_waiting(&outpoint(8).txid).len(), 9);
+        assert_eq!(mempool.waiting_len(), 0);
+    }
+}
+
+#[test]
+fn few_are_remembered_as_having_brought_a_transaction() {
+    let mut mempool = Mempool::new(MempoolLimits::default());
+    let tx = transaction(0, &[1], 10);
+    mempool.wait(tx.clone(), outpoint(7), peer(0), NOW).unwrap();
+    for n in 0..100 {
+        mempool.repeat_waiting(&tx.txid(), peer(n));
+    }
+    mempool.repeat_waiting(&tx.txid(), None);
+    assert_eq!(mempool.waiting.n_sources(&tx.txid()), 5);
+    assert_eq!(mempool.take_waiting(&outpoint(7).txid), [(tx.clone(), peer(0))]);
+    assert_eq!(mempool.waiting.n_sources(&tx.txid()), 0);
 }
 
 /// Sizes on the heap: the standard hash map keeps 8/7 to 16/7 buckets per item with one byte
@@ -354,7 +471,7 @@ impl Model {
         missing: OutPoint,
         expires_at: Timestamp,
         limits: &MempoolLimits,
-    ) -> Result<(), WaitError> {
+    ) -> Result<Vec<(VerifiedTransaction, OutPoint)>, WaitError> {
         let txid = transaction.txid();
         let waits = self.waiting.iter().any(|(tx, ..)| tx.txid() == txid);
         if waits || self.position(&txid).is_some() {
@@ -364,7 +481,7 @@ impl Model {
             return Err(WaitError::Full);
         }
         self.waiting.push((transaction, missing, expires_at));
-        Ok(())
+        Ok(Vec::new())
     }
 }
 
@@ -474,7 +591,7 @@ proptest! {
                     prop_assert_eq!(removed, expected);
                 }
                 Step::Wait(tx, parent) => {
-                    let answer = mempool.wait(tx.clone(), outpoint(parent), Timestamp(now));
+                    let answer = mempool.wait(tx.clone(), outpoint(parent), None, Timestamp(now));
                     let expires_at = Timestamp(now + 100);
                     prop_assert_eq!(
                         answer,
@@ -487,7 +604,7 @@ proptest! {
                         model.waiting.into_iter().partition(|(_, missing, _)| *missing == parent);
                     model.waiting = kept;
                     let taken: Vec<(VerifiedTransaction, OutPoint, Timestamp)> = taken;
-                    let expected: Vec<_> = taken.into_iter().map(|(tx, ..)| tx).collect();
+                    let expected: Vec<_> = taken.into_iter().map(|(tx, ..)| (tx, None)).collect();
                     prop_assert_eq!(mempool.take_waiting(&parent.txid), expected);
                 }
                 Step::Expire(passed) => {

@@ -93,12 +93,21 @@ pub(super) struct Cluster {
     wires: VecDeque<(usize, usize, Vec<u8>)>,
     cut: BTreeSet<(usize, usize)>,
     random: u64,
+    mempool: MempoolLimits,
     pub(super) loss_percent: u64,
     pub(super) is_shuffled: bool,
 }
 
 impl Cluster {
     pub(super) fn new(n: usize, edit: impl FnOnce(&mut Genesis)) -> Self {
+        Self::build(n, MempoolLimits::default(), edit)
+    }
+
+    pub(super) fn with_mempool(n: usize, mempool: MempoolLimits) -> Self {
+        Self::build(n, mempool, |_| {})
+    }
+
+    fn build(n: usize, mempool: MempoolLimits, edit: impl FnOnce(&mut Genesis)) -> Self {
         let mut keys: Vec<KeyPair> =
             (0..n).map(|i| KeyPair::from_seed(format!("masternode {i}").as_bytes())).collect();
         keys.sort_by_key(KeyPair::public);
@@ -125,6 +134,7 @@ impl Cluster {
             wires: VecDeque::new(),
             cut: BTreeSet::new(),
             random: 1,
+            mempool,
             loss_percent: 0,
             is_shuffled: false,
         };
@@ -142,7 +152,7 @@ impl Cluster {
         node.engine = Some(Engine::new(EngineConfig {
             chain: self.chain.clone(),
             keys: Some(node.keys.clone()),
-            mempool: MempoolLimits::default(),
+            mempool: self.mempool,
             round_timeout: Duration::from_secs(2),
             state,
             records: node.store.records.clone(),

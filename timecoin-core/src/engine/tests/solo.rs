@@ -1,12 +1,19 @@
 //! One masternode: the quorum is one, the way is the same.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::Cluster;
+use crate::engine::input::{Input, VerifiedMessage};
 use crate::engine::output::{Rejection, TransactionStatus};
+use crate::ledger::transaction::verify_transaction;
+use crate::mempool::MempoolLimits;
 use crate::params::BlockProduction;
+use crate::types::amount::Amount;
 use crate::types::chain::Height;
+use crate::types::hash::Txid;
 use crate::types::keys::KeyPair;
+use crate::types::transaction::{OutPoint, Transaction, TxOutput};
 
 #[test]
 fn a_payment_is_final_before_any_block_then_confirmed() {
@@ -49,13 +56,9 @@ fn a_child_waits_for_its_parent_and_follows_it() {
     let mut cluster = Cluster::new(1, |_| {});
     let bob = KeyPair::from_seed(b"bob");
     let parent = cluster.payment(0, &bob, 5_000_000);
-    let coin = crate::types::transaction::OutPoint::new(parent.txid(), 0);
-    let output = crate::types::transaction::TxOutput {
-        value: crate::types::amount::Amount::from_units(4_000_000),
-        address: bob.address(),
-    };
-    let mut child =
-        crate::types::transaction::Transaction::transfer(&[(coin, bob.public())], vec![output]);
+    let coin = OutPoint::new(parent.txid(), 0);
+    let output = TxOutput { value: Amount::from_units(4_000_000), address: bob.address() };
+    let mut child = Transaction::transfer(&[(coin, bob.public())], vec![output]);
     child.sign_all(cluster.chain.id(), &bob);
     cluster.submit(0, &child).unwrap();
     assert_eq!(cluster.last_status(0, &child.txid()), Some(TransactionStatus::Pending));
@@ -66,6 +69,53 @@ fn a_child_waits_for_its_parent_and_follows_it() {
         cluster.last_status(0, &child.txid()),
         Some(TransactionStatus::Confirmed(Height(1)))
     );
+    cluster.check();
+}
+
+/// A payment of an output that nobody knows.
+fn orphan(cluster: &Cluster, owner: &KeyPair, parent: u64) -> Transaction {
+    let parent = Txid::from_bytes(std::array::from_fn(|i| parent.to_le_bytes()[i % 8]));
+    let output = TxOutput { value: Amount::from_units(5_000), address: owner.address() };
+    let coin = OutPoint::new(parent, 0);
+    let mut transaction = Transaction::transfer(&[(coin, owner.public())], vec![output]);
+    transaction.sign_all(cluster.chain.id(), owner);
+    transaction
+}
+
+#[test]
+fn a_flood_of_one_peer_does_not_keep_an_honest_orphan_out() {
+    let mut cluster =
+        Cluster::with_mempool(1, MempoolLimits { waiting_max: 20, ..MempoolLimits::default() });
+    let (attacker, bob) = (KeyPair::from_seed(b"attacker"), KeyPair::from_seed(b"bob"));
+    let peer = KeyPair::from_seed(b"peer").public();
+    let receive = |cluster: &mut Cluster, from, transaction: &Transaction| {
+        let verified = verify_transaction(Arc::new(transaction.clone()), &cluster.chain).unwrap();
+        let message = VerifiedMessage::Transaction(verified);
+        cluster.input(0, Input::Message { from, message });
+    };
+    for n in 0..30 {
+        let junk = orphan(&cluster, &attacker, n);
+        receive(&mut cluster, attacker.public(), &junk);
+    }
+    let parent = cluster.payment(0, &bob, 5_000_000);
+    let coin = OutPoint::new(parent.txid(), 0);
+    let output = TxOutput { value: Amount::from_units(4_000_000), address: bob.address() };
+    let mut child = Transaction::transfer(&[(coin, bob.public())], vec![output]);
+    child.sign_all(cluster.chain.id(), &bob);
+    receive(&mut cluster, peer, &child);
+    for n in 30..90 {
+        let junk = orphan(&cluster, &attacker, n);
+        receive(&mut cluster, attacker.public(), &junk);
+    }
+    let first = orphan(&cluster, &attacker, 0).txid();
+    let refused = cluster.last_status(0, &first);
+    let room_full = |rejection: &Rejection| matches!(rejection, Rejection::WaitingRoomFull { .. });
+    assert!(
+        matches!(&refused, Some(TransactionStatus::Rejected(r)) if room_full(r)),
+        "{refused:?}"
+    );
+    cluster.submit(0, &parent).unwrap();
+    assert_eq!(cluster.last_status(0, &child.txid()), Some(TransactionStatus::Finalized));
     cluster.check();
 }
 
