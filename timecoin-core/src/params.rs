@@ -48,11 +48,11 @@ pub struct ChainParams {
     pub block_reward_halving: u64,
     /// The least fee for 1,000 bytes of transaction.
     pub min_fee_per_kb: Amount,
-    /// The least value of an output.
+    /// The least value of an output; at most `supply_max`.
     pub dust_limit: Amount,
-    /// Blocks after which a coinbase output can be spent.
+    /// Blocks after which a coinbase output can be spent; at most 1,000,000.
     pub coinbase_maturity: u64,
-    /// What a registration locks.
+    /// What a registration locks; at least 1 unit, `dust_limit`, and at most `supply_max`.
     pub masternode_collateral: Amount,
     /// The masternode set never shrinks below this; 1 to 200.
     pub masternodes_min: u16,
@@ -60,14 +60,15 @@ pub struct ChainParams {
     pub epoch_blocks: u64,
     /// When blocks are made.
     pub block_production: BlockProduction,
-    /// A block is due so long after its parent.
+    /// A block is due so long after its parent; 1 ms to 365 days.
     pub block_interval_ms: u64,
-    /// No block is due sooner after its parent.
+    /// No block is due sooner after its parent; at most `block_interval_ms`.
     pub block_gap_ms_min: u64,
-    /// Transactions in a block, coinbase included; 2 to 100,000.
+    /// Transactions in a block, coinbase included; 4 to 100,000.
     pub block_transactions_max: u32,
     /// Bytes of the transactions of a block, coinbase included; at most 7,000,000, which fits a
-    /// frame, and at least two transactions and a coinbase.
+    /// frame, and at least two transactions and a coinbase, and 24,000: what a quorum may have
+    /// certified, three quarters of a block (F9), must fit the last one of an epoch.
     pub block_bytes_max: u32,
     /// Bytes of a transaction.
     pub transaction_bytes_max: u32,
@@ -75,9 +76,10 @@ pub struct ChainParams {
     pub transaction_inputs_max: u32,
     /// Outputs of a transaction.
     pub transaction_outputs_max: u32,
-    /// How far a block's timestamp may lie ahead of a masternode's clock.
+    /// How far a block's timestamp may lie ahead of a masternode's clock; 1 ms to a day.
     pub clock_drift_ms_max: u64,
-    /// After so long a proposer may include a transaction that is not certified (F7).
+    /// After so long a proposer may include a transaction that is not certified (F7); at most 365
+    /// days.
     pub contest_grace_ms: u64,
 }
 
@@ -120,6 +122,85 @@ impl ChainParams {
     /// Whether the block at `height` closes its epoch.
     pub fn is_epoch_end(&self, height: Height) -> bool {
         height.0 > 0 && height.0.is_multiple_of(self.epoch_blocks)
+    }
+
+    /// Each number by itself, and how it goes with the others.
+    fn check_ranges(&self, n_masternodes: usize) -> Result<(), GenesisError> {
+        let transactions = u64::from(self.transaction_bytes_max) * 2 + COINBASE_BYTES_MAX;
+        let ranges: [(&'static str, u64, u64, u64, &'static str); 12] = [
+            (
+                "masternodes_min",
+                self.masternodes_min.into(),
+                1,
+                n_masternodes as u64,
+                "1 to the number of masternodes",
+            ),
+            ("epoch_blocks", self.epoch_blocks, 1, u64::MAX, "at least 1"),
+            ("block_reward_halving", self.block_reward_halving, 1, u64::MAX, "at least 1"),
+            ("coinbase_maturity", self.coinbase_maturity, 0, 1_000_000, "at most 1000000"),
+            (
+                "block_transactions_max",
+                self.block_transactions_max.into(),
+                4,
+                100_000,
+                "4 to 100000",
+            ),
+            (
+                "transaction_bytes_max",
+                self.transaction_bytes_max.into(),
+                1_000,
+                1_000_000,
+                "1000 to 1000000",
+            ),
+            (
+                "block_bytes_max",
+                self.block_bytes_max.into(),
+                transactions.max(COINBASE_BYTES_MAX * 4),
+                7_000_000,
+                "24000, and two transactions and 6000 for the coinbase, to 7000000",
+            ),
+            ("transaction_inputs_max", self.transaction_inputs_max.into(), 1, 10_000, "1 to 10000"),
+            (
+                "transaction_outputs_max",
+                self.transaction_outputs_max.into(),
+                200,
+                10_000,
+                "200, one for each masternode, to 10000",
+            ),
+            ("block_interval_ms", self.block_interval_ms, 1, YEAR_MS, "1 to 31536000000"),
+            ("clock_drift_ms_max", self.clock_drift_ms_max, 1, 86_400_000, "1 to 86400000"),
+            ("contest_grace_ms", self.contest_grace_ms, 0, YEAR_MS, "at most 31536000000"),
+        ];
+        for (name, value, least, most, range) in ranges {
+            if value < least || value > most {
+                return Err(GenesisError::Parameter { name, value, range });
+            }
+        }
+        let (gap_ms, interval_ms) = (self.block_gap_ms_min, self.block_interval_ms);
+        if gap_ms > interval_ms {
+            return Err(GenesisError::GapAboveInterval { gap_ms, interval_ms });
+        }
+        Ok(())
+    }
+
+    fn check_sums(&self) -> Result<(), GenesisError> {
+        let (collateral, supply_max) = (self.masternode_collateral, self.supply_max);
+        for (name, value) in [
+            ("block_reward", self.block_reward),
+            ("min_fee_per_kb", self.min_fee_per_kb),
+            ("dust_limit", self.dust_limit),
+            ("masternode_collateral", collateral),
+        ] {
+            if value > supply_max {
+                return Err(GenesisError::AboveSupply { name, value, supply_max });
+            }
+        }
+        // Whatever the dust limit: masternodes that cost nothing are as many as one likes.
+        let dust_limit = self.dust_limit.max(Amount::from_units(1));
+        if collateral < dust_limit {
+            return Err(GenesisError::CollateralBelowDust { collateral, dust_limit });
+        }
+        Ok(())
     }
 
     /// The least fee of a transaction of so many bytes, rounded up.
@@ -182,6 +263,42 @@ pub enum GenesisError {
         value: u64,
         /// What it may be.
         range: &'static str,
+    },
+    /// A registration would lock an output that is too small to exist.
+    #[error("masternode_collateral of {collateral} is below dust_limit of {dust_limit}")]
+    CollateralBelowDust {
+        /// What a registration locks.
+        collateral: Amount,
+        /// The least value of an output.
+        dust_limit: Amount,
+    },
+    /// A sum that is more than all the coins there can be.
+    #[error("{name} of {value} exceeds supply_max of {supply_max}")]
+    AboveSupply {
+        /// Which parameter.
+        name: &'static str,
+        /// What it is.
+        value: Amount,
+        /// The cap.
+        supply_max: Amount,
+    },
+    /// No block could be due when it is due.
+    #[error("block_gap_ms_min of {gap_ms} exceeds block_interval_ms of {interval_ms}")]
+    GapAboveInterval {
+        /// `block_gap_ms_min`.
+        gap_ms: u64,
+        /// `block_interval_ms`.
+        interval_ms: u64,
+    },
+    /// A coin that is too small to exist.
+    #[error("allocation {index} of {value} is below dust_limit of {dust_limit}")]
+    AllocationBelowDust {
+        /// Its position.
+        index: usize,
+        /// Its value.
+        value: Amount,
+        /// The least value of an output.
+        dust_limit: Amount,
     },
     /// More coins than the supply allows.
     #[error("the allocations exceed supply_max of {supply_max}")]
@@ -358,50 +475,26 @@ impl Genesis {
         if !sorted {
             return Err(MasternodeSetError::Order { index: 0 }.into());
         }
-        let p = &self.params;
-        let ranges: [(&'static str, u64, u64, u64, &'static str); 9] = [
-            (
-                "masternodes_min",
-                p.masternodes_min.into(),
-                1,
-                set.len() as u64,
-                "1 to the number of masternodes",
-            ),
-            ("epoch_blocks", p.epoch_blocks, 1, u64::MAX, "at least 1"),
-            ("block_reward_halving", p.block_reward_halving, 1, u64::MAX, "at least 1"),
-            ("block_transactions_max", p.block_transactions_max.into(), 4, 100_000, "4 to 100000"),
-            (
-                "block_bytes_max",
-                p.block_bytes_max.into(),
-                u64::from(p.transaction_bytes_max) * 2 + COINBASE_BYTES_MAX,
-                7_000_000,
-                "two transactions and 6000 for the coinbase, to 7000000",
-            ),
-            (
-                "transaction_bytes_max",
-                p.transaction_bytes_max.into(),
-                1_000,
-                1_000_000,
-                "1000 to 1000000",
-            ),
-            ("transaction_inputs_max", p.transaction_inputs_max.into(), 1, 10_000, "1 to 10000"),
-            (
-                "transaction_outputs_max",
-                p.transaction_outputs_max.into(),
-                200,
-                10_000,
-                "200, one for each masternode, to 10000",
-            ),
-            ("block_interval_ms", p.block_interval_ms, 1, u64::MAX, "at least 1"),
-        ];
-        for (name, value, least, most, range) in ranges {
-            if value < least || value > most {
-                return Err(GenesisError::Parameter { name, value, range });
+        self.params.check_ranges(set.len())?;
+        let (name, value) = ("timestamp", self.timestamp.0);
+        if value > TIMESTAMP_MAX {
+            let range = "at most 253402300799000, the end of the year 9999";
+            return Err(GenesisError::Parameter { name, value, range });
+        }
+        self.params.check_sums()?;
+        self.check_allocations()
+    }
+
+    fn check_allocations(&self) -> Result<(), GenesisError> {
+        let ChainParams { supply_max, dust_limit, .. } = self.params;
+        for (index, &Allocation { value, .. }) in self.allocations.iter().enumerate() {
+            if value < dust_limit {
+                return Err(GenesisError::AllocationBelowDust { index, value, dust_limit });
             }
         }
         let allocated = Amount::checked_sum(self.allocations.iter().map(|a| a.value));
-        if allocated.is_none_or(|sum| sum > p.supply_max) {
-            return Err(GenesisError::Supply { supply_max: p.supply_max });
+        if allocated.is_none_or(|sum| sum > supply_max) {
+            return Err(GenesisError::Supply { supply_max });
         }
         Ok(())
     }
@@ -472,6 +565,11 @@ impl Chain {
 
 /// Room for a coinbase that pays 200 masternodes and the proposer: 5,649 bytes.
 const COINBASE_BYTES_MAX: u64 = 6_000;
+
+const YEAR_MS: u64 = 365 * 86_400_000;
+
+/// The end of the year 9999: what comes after has room in 64 bits.
+const TIMESTAMP_MAX: u64 = 253_402_300_799_000;
 
 /// When regtest chains start: 2024-01-01T00:00:00Z, so that a chain made anew is the same.
 const REGTEST_START: Timestamp = Timestamp(1_704_067_200_000);

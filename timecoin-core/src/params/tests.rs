@@ -146,7 +146,7 @@ fn json_that_is_no_genesis_is_refused() {
 #[test]
 fn every_parameter_has_its_range() {
     type Set = fn(&mut ChainParams, u64);
-    let table: [(&str, Set, &[u64], &[u64]); 9] = [
+    let table: [(&str, Set, &[u64], &[u64]); 13] = [
         (
             "masternodes_min",
             |p, v| p.masternodes_min = u16::try_from(v).unwrap(),
@@ -177,6 +177,15 @@ fn every_parameter_has_its_range() {
             &[0, 999, 1_000_001],
         ),
         (
+            "block_bytes_max",
+            |p, v| {
+                p.transaction_bytes_max = 1_000;
+                p.block_bytes_max = u32::try_from(v).unwrap();
+            },
+            &[24_000],
+            &[23_999],
+        ),
+        (
             "transaction_inputs_max",
             |p, v| p.transaction_inputs_max = u32::try_from(v).unwrap(),
             &[1, 10_000],
@@ -188,7 +197,25 @@ fn every_parameter_has_its_range() {
             &[200, 10_000],
             &[0, 199, 10_001],
         ),
-        ("block_interval_ms", |p, v| p.block_interval_ms = v, &[1, u64::MAX], &[0]),
+        ("coinbase_maturity", |p, v| p.coinbase_maturity = v, &[0, 1_000_000], &[1_000_001]),
+        (
+            "block_interval_ms",
+            |p, v| p.block_interval_ms = v,
+            &[1, 31_536_000_000],
+            &[0, 31_536_000_001, u64::MAX],
+        ),
+        (
+            "clock_drift_ms_max",
+            |p, v| p.clock_drift_ms_max = v,
+            &[1, 86_400_000],
+            &[0, 86_400_001, u64::MAX],
+        ),
+        (
+            "contest_grace_ms",
+            |p, v| p.contest_grace_ms = v,
+            &[0, 31_536_000_000],
+            &[31_536_000_001, u64::MAX],
+        ),
     ];
     for (name, set, good, bad) in table {
         let with = |value: u64| {
@@ -205,6 +232,75 @@ fn every_parameter_has_its_range() {
                 panic!("{name} {value}: {found:?}");
             };
             assert_eq!((named, stated), (name, value));
+        }
+    }
+}
+
+#[test]
+fn combinations_that_make_no_sense_are_named() {
+    let units = Amount::from_units;
+    let of = |change: &dyn Fn(&mut Genesis)| {
+        let mut genesis = four();
+        change(&mut genesis);
+        genesis.check()
+    };
+    let collateral = |dust_limit: u64, collateral: u64| {
+        of(&|genesis| {
+            genesis.params.dust_limit = units(dust_limit);
+            genesis.params.masternode_collateral = units(collateral);
+        })
+    };
+    assert_eq!(collateral(500, 500), Ok(()));
+    let below = |dust_limit: u64, collateral: u64| {
+        let (collateral, dust_limit) = (units(collateral), units(dust_limit));
+        Err(GenesisError::CollateralBelowDust { collateral, dust_limit })
+    };
+    assert_eq!(collateral(500, 499), below(500, 499));
+    assert_eq!(collateral(0, 1), Ok(()));
+    assert_eq!(collateral(0, 0), below(1, 0));
+
+    let supply_max = four().params.supply_max;
+    let value = supply_max.checked_add(units(1)).unwrap();
+    type Set = fn(&mut ChainParams, Amount);
+    let set: [(&str, Set); 4] = [
+        ("block_reward", |p, v| p.block_reward = v),
+        ("min_fee_per_kb", |p, v| p.min_fee_per_kb = v),
+        ("dust_limit", |p, v| p.dust_limit = v),
+        ("masternode_collateral", |p, v| p.masternode_collateral = v),
+    ];
+    for (name, set) in set {
+        let error = GenesisError::AboveSupply { name, value, supply_max };
+        assert_eq!(of(&|genesis| set(&mut genesis.params, value)), Err(error));
+    }
+
+    let gap = |gap_ms: u64| of(&|genesis| genesis.params.block_gap_ms_min = gap_ms);
+    assert_eq!(gap(1_000), Ok(()));
+    let error = GenesisError::GapAboveInterval { gap_ms: 1_001, interval_ms: 1_000 };
+    assert_eq!(gap(1_001), Err(error));
+
+    let coin = |value: u64| of(&|genesis| genesis.allocations[0].value = units(value));
+    assert_eq!(coin(500), Ok(()));
+    let (value, dust_limit) = (units(499), units(500));
+    let error = GenesisError::AllocationBelowDust { index: 0, value, dust_limit };
+    assert_eq!(coin(499), Err(error));
+
+    let start = |at: u64| of(&|genesis| genesis.timestamp = Timestamp(at));
+    assert_eq!(start(253_402_300_799_000), Ok(()));
+    let late = start(u64::MAX);
+    assert!(matches!(late, Err(GenesisError::Parameter { name: "timestamp", .. })), "{late:?}");
+}
+
+/// F9 lets each masternode have half a block approved, so a quorum can have certified three
+/// quarters; the proposer keeps room for the largest coinbase.
+#[test]
+fn what_a_quorum_can_have_certified_fits_the_last_block_of_an_epoch() {
+    for n in 1..=200u64 {
+        let quorum = n * 2 / 3 + 1;
+        for block in [24_000, 24_001, 25_000, 206_000, 4_000_000, 7_000_000] {
+            assert!(block / 2 * n / quorum + COINBASE_BYTES_MAX <= block, "{n} {block}");
+        }
+        for transactions in [4, 5, 6, 7, 8, 100, 100_000] {
+            assert!(transactions / 2 * n / quorum < transactions, "{n} {transactions}");
         }
     }
 }

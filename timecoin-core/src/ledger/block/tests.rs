@@ -359,7 +359,11 @@ fn a_block_is_bounded_in_bytes_coinbase_included() {
         let value = (COIN.units() - FEE) / 100;
         let outputs = vec![(value, kit.wallet.address()); 100];
         let pay = |coin, n| kit.transfer(&kit.wallet, &[kit.coin(coin)], &outputs[..n]);
-        [100, 100, 100, 100, n_last].into_iter().enumerate().map(|(i, n)| pay(i, n)).collect()
+        [100, 100, 100, 100, 100, 100, 100, 100, n_last]
+            .into_iter()
+            .enumerate()
+            .map(|(i, n)| pay(i, n))
+            .collect()
     };
     let sizes = TestChain::new(1);
     let built = sizes.build(wide(&sizes, 99)).unwrap();
@@ -374,7 +378,7 @@ fn a_block_is_bounded_in_bytes_coinbase_included() {
     let too_large = BlockError::TooLarge { bytes: bytes_max + 28, bytes_max };
     assert_eq!(kit.build(wide(&kit, 100)).map(|_| ()), Err(too_large.clone()));
     let mut block = Block::clone(full.block.block());
-    block.transactions[5] = Arc::new(wide(&kit, 100).remove(4));
+    block.transactions[9] = Arc::new(wide(&kit, 100).remove(8));
     assert_eq!(receive(&kit, rerooted(block)).map(|_| ()), Err(too_large));
 }
 
