@@ -37,19 +37,20 @@ fn file_in_place_of_the_directory_is_named() {
     assert!(refused.to_string().contains(path.to_str().unwrap()), "{refused}");
 }
 
-/// A mount that is taken down in the end.
+/// A mount that is taken down in the end; none where that is not allowed.
 struct Mounted(Directory);
 
 impl Mounted {
-    fn new(options: &str) -> Self {
+    fn new(options: &str) -> Option<Self> {
         let dir = Directory::new();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(dir.0.path())
-            .status()
-            .unwrap();
-        assert!(mounted.success());
-        Mounted(dir)
+        let mut mount = Command::new("mount");
+        let mount = mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(dir.0.path());
+        let is_mounted = mount.output().is_ok_and(|output| output.status.success());
+        if !is_mounted {
+            eprintln!("skipped: no file system can be mounted here");
+            return None;
+        }
+        Some(Mounted(dir))
     }
 }
 
@@ -60,10 +61,9 @@ impl Drop for Mounted {
 }
 
 #[test]
-#[ignore = "mounts a tmpfs, which takes root"]
 fn full_disk_stops_the_store_and_a_larger_one_goes_on() {
     let chain = testkit::solo_chain_with_coins(400);
-    let mount = Mounted::new("size=6m");
+    let Some(mount) = Mounted::new("size=6m") else { return };
     let storage = mount.0.open(&chain).unwrap().storage;
     let mut spender = Spender::new(&chain, &storage);
     let mut commits = Vec::new();
@@ -89,9 +89,8 @@ fn full_disk_stops_the_store_and_a_larger_one_goes_on() {
 }
 
 #[test]
-#[ignore = "mounts a tmpfs, which takes root"]
 fn read_only_file_system_is_named() {
-    let mount = Mounted::new("size=16m");
+    let Some(mount) = Mounted::new("size=16m") else { return };
     let chain = testkit::solo_chain();
     mount.0.open(&chain).unwrap().storage.close().unwrap();
     let path = mount.0.0.path();
