@@ -145,7 +145,8 @@ fn a_vote_log_that_is_missing_or_damaged_makes_an_observer() {
 
 #[test]
 fn tables_that_are_missing_or_damaged_are_rebuilt() {
-    let harms: [(&str, fn(&Example)); 4] = [
+    type Harm = fn(&Example);
+    let harms: [(&str, Harm); 4] = [
         ("missing", |e| fs::remove_dir_all(e.path("derived")).unwrap()),
         ("damaged", |e| flip(&e.path("derived/db"), 5_000)),
         ("cut", |e| cut(&e.path("derived/db"), 3_000)),

@@ -226,8 +226,8 @@ fn a_child_of_nobody_waits_and_is_given_up() {
         let parent = OutPoint::new(Txid::from_bytes([n; 32]), 0);
         bench.payment(0, |tx| tx.inputs[0].previous_output = parent)
     };
-    let first = bench.node.submit_transaction(&orphan(1)).unwrap();
-    bench.node.submit_transaction(&orphan(2)).unwrap();
+    let first = bench.node.submit_transaction(orphan(1)).unwrap();
+    bench.node.submit_transaction(orphan(2)).unwrap();
     let status = bench.node.transaction_status(&first).unwrap();
     assert_eq!(status, Some(TransactionStatus::Pending));
     assert_eq!(bench.refusal(&orphan(3)), ErrorCode::WaitingRoomFull);

@@ -3,6 +3,8 @@
 //!
 //! `KILLS` says how often; `make soak` does it 500 times.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

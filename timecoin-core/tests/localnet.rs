@@ -1,6 +1,8 @@
 //! Real nodes in one process: payments, crashes, partitions, double spends, and one scenario
 //! for real and simulated networks.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 #[path = "../../examples/rust/scenario.rs"]
 mod scenario;
 

@@ -1,5 +1,7 @@
 //! Runs that come to the same in Rust, C and Python: `vectors/simulation.txt` says to what (I11).
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;

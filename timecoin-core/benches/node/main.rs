@@ -4,6 +4,8 @@
 //! `cargo bench -p timecoin-core --bench node` runs all, `-- rate` the rows with that name.
 //! `PAYMENTS=1000000` sets the length of the memory row.
 
+#![allow(clippy::unwrap_used, reason = "a measurement that fails says where")]
+
 mod allocator;
 mod blocks;
 mod engine;

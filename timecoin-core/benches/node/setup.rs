@@ -140,6 +140,7 @@ pub(crate) fn n_final(node: &Node) -> usize {
 }
 
 /// The value of a counter of a node.
+#[expect(clippy::cast_possible_truncation, reason = "a count")]
 pub(crate) fn counter(node: &Node, name: &str) -> usize {
     let metric = node.metrics().into_iter().find(|metric| metric.name == name);
     metric.unwrap_or_else(|| panic!("no metric {name}")).value as usize
