@@ -437,8 +437,12 @@ impl Consensus {
     }
 
     /// Why this node may propose in `round`: every RoundChange to it, and the certificate of
-    /// the highest prepared round among them (B1).
+    /// the highest prepared round among them (B1). Round 0 needs none, and a proposal that has
+    /// one is refused by everybody.
     fn justification(&self, round: Round) -> Justification {
+        if round == Round::ZERO {
+            return Justification::default();
+        }
         let round_changes = self.changes_to(round).map(|change| change.ballot).collect();
         let certificates = self.changes_to(round).filter_map(|c| c.certificate.as_ref());
         let prepared = certificates.max_by_key(|certificate| certificate.prepared()).cloned();

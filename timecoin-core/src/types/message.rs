@@ -10,7 +10,7 @@ use super::certificate::{
     ApproveCertificate, CertificateError, CommitCertificate, FinalityCertificate,
     PreparedCertificate,
 };
-use super::chain::{Epoch, Height};
+use super::chain::{Epoch, Height, Round};
 use super::encode::encode;
 use super::evidence::Evidence;
 use super::hash::{BlockHash, ChainId, Hash256, SetHash, Tag, Txid, hash};
@@ -32,16 +32,20 @@ pub struct RoundChange {
 }
 
 impl RoundChange {
-    /// Whether the certificate is the one that the claim needs, and both are signed.
+    /// Whether the certificate is the one that the claim needs, and both are signed. Nobody changes
+    /// to round 0, in which a height begins.
     ///
     /// # Errors
-    /// [`CertificateError`]; a missing, superfluous or mismatched certificate is
+    /// [`CertificateError`]; a missing, superfluous or mismatched certificate, and round 0, is
     /// [`CertificateError::OtherSubject`].
     pub fn verify(&self, chain_id: &ChainId, set: &MasternodeSet) -> Result<(), CertificateError> {
         let Ballot { epoch, height, round, choice } = self.ballot.ballot;
         let Choice::RoundChange(claim) = choice else {
             return Err(CertificateError::OtherSubject);
         };
+        if round == Round::ZERO {
+            return Err(CertificateError::OtherSubject);
+        }
         if !self.ballot.is_signed(chain_id, set) {
             return Err(CertificateError::BadSignature { voter: self.ballot.voter });
         }

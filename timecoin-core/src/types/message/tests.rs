@@ -107,6 +107,8 @@ fn a_round_change_carries_the_certificate_of_its_claim() {
     let mut forged = RoundChange { ballot: kit.sign(2, claim(1)), certificate: other(&|_| {}) };
     forged.ballot.voter = 2;
     assert_eq!(kit.verify(&forged), Err(CertificateError::BadSignature { voter: 2 }));
+    let first = RoundChange { ballot: kit.sign(0, Choice::RoundChange(None)), certificate: None };
+    assert_eq!(kit.verify(&first), Err(CertificateError::OtherSubject), "to round 0");
     let elsewhere = ChainId::from_bytes([9; 32]);
     let good = RoundChange { ballot: kit.sign(2, claim(1)), certificate: other(&|_| {}) };
     assert!(good.verify(&elsewhere, &kit.set).is_err(), "k10 of another chain");
