@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-c test-python check bench soak clean
+.PHONY: help demo test test-rust test-c test-python check bench soak fuzz clean
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
@@ -42,6 +42,9 @@ soak: ## the long forms: kill -9 under load, many seeds, days of virtual time, d
 	MINUTES=$(or $(MINUTES),1440) cargo test --release -p timecoin-core --test long -- --nocapture
 	PAYMENTS=$(or $(PAYMENTS),1000000) DAYS=$(or $(DAYS),7) cargo test --release -p timecoin-core --test flat -- --nocapture
 	SOAK=1 cargo test --release -p timecoin-core --lib storage
+
+fuzz: ## gives every decoder and the engine inputs guided by coverage, FUZZ_SECONDS each
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),20) bash scripts/fuzz.sh
 
 clean: ## removes everything that was built
 	cargo clean
