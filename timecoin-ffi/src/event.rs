@@ -229,7 +229,7 @@ impl From<&NodeEvent> for tc_event_info_t {
                 (info.height, info.round) = (height.0, round.0);
             }
             NodeEventKind::EpochBegan { epoch } => info.epoch = epoch.0,
-            NodeEventKind::SafetyViolation { height, blocks } => {
+            NodeEventKind::SafetyViolation { height, blocks, .. } => {
                 (info.height, info.block_hash) = (height.0, (&blocks[0]).into());
             }
             NodeEventKind::Overflow { missed } => info.missed = *missed,

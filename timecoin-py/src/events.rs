@@ -315,7 +315,7 @@ pub(crate) fn event_to_python(
         NodeEventKind::SignatureRefused { what } => {
             make!(SignatureRefusedEvent { what: what.to_string() })
         }
-        NodeEventKind::SafetyViolation { height, blocks: [first, second] } => {
+        NodeEventKind::SafetyViolation { height, blocks: [first, second], .. } => {
             let blocks = (BlockHash(first), BlockHash(second));
             make!(SafetyViolationEvent { height: height.0, blocks })
         }

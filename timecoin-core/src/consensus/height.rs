@@ -43,6 +43,8 @@ pub enum Step {
 pub(crate) struct ConsensusSizes {
     pub(crate) ballots: usize,
     pub(crate) blocks: usize,
+    pub(crate) round_changes: usize,
+    pub(crate) proposals: usize,
 }
 
 /// A block of the height, and the state after it once it is known to be valid.
@@ -83,6 +85,7 @@ pub struct Consensus {
     prepared_blocks: BTreeSet<BlockHash>,
     is_due: bool,
     is_ready: bool,
+    is_silent: bool,
     timeout_base: Duration,
     timer: Option<Timestamp>,
 }
@@ -113,6 +116,7 @@ impl Consensus {
             prepared_blocks: BTreeSet::new(),
             is_due: false,
             is_ready: true,
+            is_silent: false,
             timeout_base,
             timer: None,
         }
@@ -164,6 +168,8 @@ impl Consensus {
         ConsensusSizes {
             ballots: self.prepares.n_ballots() + self.commits.n_ballots(),
             blocks: self.candidates.len(),
+            round_changes: self.round_changes.len(),
+            proposals: self.proposals.len(),
         }
     }
 
@@ -187,9 +193,20 @@ impl Consensus {
         self.is_ready = is_ready;
     }
 
+    /// Says whether this node signs nothing for a while: it takes decisions, and no other step.
+    pub fn set_silent(&mut self, is_silent: bool) {
+        self.is_silent = is_silent;
+    }
+
+    /// This node takes no more part than to follow.
+    pub fn observe(&mut self) {
+        self.own = None;
+    }
+
     /// When the round times out, if its timer runs.
     pub fn timer(&self) -> Option<Timestamp> {
-        let is_open = self.own.is_some() && self.state.position != Position::Decided;
+        let takes_part = self.own.is_some() && !self.is_silent;
+        let is_open = takes_part && self.state.position != Position::Decided;
         self.timer.filter(|_| is_open)
     }
 
@@ -368,7 +385,7 @@ impl Consensus {
         if let Some(step) = self.decide() {
             return Some(step);
         }
-        self.own?;
+        self.own.filter(|_| !self.is_silent)?;
         self.start_timer(now);
         if self.timer().is_some_and(|timer| timer <= now)
             && let Some(step) = self.take(Input::Timeout(self.state.round))

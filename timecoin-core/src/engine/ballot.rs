@@ -41,6 +41,9 @@ impl Engine {
         if let Place::Elsewhere = self.place(from, &signed.ballot, message, now) {
             return Ok(());
         }
+        if Some(signed.voter) == self.finality.own() {
+            self.recall_ballot(&signed.ballot, now);
+        }
         if let Heard::Contradiction(earlier) = self.consensus.on_ballot(&signed) {
             self.on_contradicting_ballots(earlier, signed, now)?;
         }
@@ -61,6 +64,12 @@ impl Engine {
             return Ok(());
         }
         let signed = change.ballot;
+        if Some(signed.voter) == self.finality.own() {
+            self.recall_ballot(&signed.ballot, now);
+        }
+        if let Some(certificate) = &change.certificate {
+            self.recall_prepare(certificate, now);
+        }
         if let Some(earlier) = self.consensus.on_round_change(change) {
             self.on_contradicting_ballots(earlier, signed, now)?;
         }

@@ -25,6 +25,7 @@ impl Engine {
             self.hold(from, epoch, VerifiedMessage::ApproveCertificate(certificate));
             return Ok(());
         }
+        self.recall_approve(&certificate.txid, &certificate.votes, now);
         let mut milestones = Vec::new();
         self.finality.on_approve_certificate(certificate, &mut milestones);
         self.reach(milestones, Some(from), now, utxos)

@@ -33,7 +33,7 @@ impl Engine {
             return Ok(());
         }
         if block.height() < next {
-            self.check_same_chain(&block);
+            self.check_same_chain(&block, certificate);
             return Ok(());
         }
         self.sign_votes(now, utxos)?;
@@ -44,14 +44,18 @@ impl Engine {
 
     /// Two certified blocks at one height prove that more than `f` masternodes are faulty: this
     /// node confirms nothing more (PROTOCOL 5, fork resolution).
-    fn check_same_chain(&mut self, block: &VerifiedBlock) {
+    fn check_same_chain(&mut self, block: &VerifiedBlock, other: CommitCertificate) {
         let tip = &self.state.tip;
-        if block.height() == tip.height && block.hash() != tip.hash {
-            let blocks = [tip.hash, block.hash()];
-            let height = tip.height;
-            self.is_halted = true;
-            self.notify(Event::SafetyViolation { height, blocks });
-        }
+        let differs = block.height() == tip.height && block.hash() != tip.hash;
+        let Some(own) = tip.certificate.clone().filter(|_| differs) else { return };
+        let height = tip.height;
+        let signers: BTreeSet<u16> = other.signers().collect();
+        let both = own.signers().filter(|voter| signers.contains(voter));
+        let set = &self.state.tip_masternodes;
+        let signed_both = both.filter_map(|v| set.get(v).map(|m| m.consensus_key)).collect();
+        let certificates = Box::new([own, other]);
+        self.is_halted = true;
+        self.notify(Event::SafetyViolation { height, certificates, signed_both });
     }
 
     /// Applies the block that a quorum committed to.
@@ -62,6 +66,7 @@ impl Engine {
         utxos: &dyn UtxoView,
     ) -> Result<(), Halt> {
         let hash = certificate.block;
+        self.recall_commit(&certificate, now);
         let connected = self.connected_for_decision(&certificate, utxos)?;
         let connected = connected.decide(certificate.clone());
         self.tip_seals = self.consensus.commit_seals(certificate.round, hash).to_vec();
@@ -182,6 +187,9 @@ impl Engine {
         let has_new_epoch = epoch != self.finality.epoch();
         if has_new_epoch {
             self.begin_epoch(epoch, was_observing)?;
+            if self.guard.is_observing() && self.keys.is_some() {
+                self.record_observing("it may have signed in this epoch already".to_owned());
+            }
         }
         let own = own_index(self.keys.as_ref(), &self.state.masternodes, self.guard.is_observing());
         let set = self.state.masternodes.clone();
@@ -236,7 +244,7 @@ impl Engine {
     }
 
     /// Commits that a prepared block stood against may be open now (F5a).
-    fn retry_commits(&mut self) {
+    pub(super) fn retry_commits(&mut self) {
         let pending = self.finality.certified().chain(self.finality.finals());
         let is_open = |txid: &&Txid| self.finality.get(txid).is_some_and(|v| !v.own_commit());
         let certified: Vec<Txid> = pending.filter(is_open).copied().collect();

@@ -27,7 +27,9 @@ impl Engine {
                 self.persist(Record::Frozen(self.finality.epoch()));
             }
         }
-        self.send_inventory(now);
+        if !self.is_silent() {
+            self.send_inventory(now);
+        }
         Ok(())
     }
 

@@ -110,6 +110,17 @@ impl SignGuard {
         [("signed votes", self.votes.len()), ("guarded outpoints", self.locks.len())]
     }
 
+    /// From now on this node signs nothing until the next epoch.
+    pub fn observe(&mut self) {
+        self.is_observing = true;
+    }
+
+    /// Whether a ballot about the undecided height is one that was signed here.
+    pub fn has_signed(&self, ballot: &Ballot) -> bool {
+        let Ballot { height, round, choice, .. } = *ballot;
+        self.ballots.get(&(height, round, choice.phase())) == Some(&choice)
+    }
+
     /// Allows a ballot, and remembers it.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ pub mod input;
 pub mod output;
 mod proposal;
 mod propose;
+mod recall;
 mod request;
 mod restore;
 mod settled;
@@ -102,6 +103,9 @@ pub struct Engine {
     restored: BTreeMap<Txid, VerifiedTransaction>,
     /// An observer may have signed in any epoch that began before this.
     observes_past: Option<Timestamp>,
+    /// A restarted masternode signs nothing before.
+    silent_until: Option<Timestamp>,
+    trusts_log: bool,
     recorded: RecordedOnce,
     is_halted: bool,
 }
@@ -122,6 +126,8 @@ impl Engine {
         let EngineConfig { chain, keys, mempool, round_timeout, state, records, must_observe } =
             config;
         let epoch = state.epoch(&chain);
+        let observes = |record: &Record| matches!(record, Record::Observing(e) if *e >= epoch);
+        let must_observe = must_observe || records.iter().any(observes);
         let guard = SignGuard::new(epoch, state.tip.height, must_observe);
         let own = own_index(keys.as_ref(), &state.masternodes, must_observe);
         let set = state.masternodes.clone();
@@ -149,6 +155,8 @@ impl Engine {
             prepared_claims: PreparedClaims::default(),
             restored: BTreeMap::new(),
             observes_past: None,
+            silent_until: None,
+            trusts_log: false,
             recorded: RecordedOnce::default(),
             is_halted: false,
         }
@@ -166,6 +174,7 @@ impl Engine {
         utxos: &dyn UtxoView,
     ) -> Result<(), Halt> {
         self.restore_if_needed(now, utxos)?;
+        self.end_silence(now);
         match input {
             Input::Submit { ticket, transaction } => {
                 self.on_submit(ticket, transaction, now, utxos)

@@ -13,7 +13,8 @@ use crate::types::block::Block;
 use crate::types::certificate::{ApproveCertificate, CommitCertificate, PreparedCertificate};
 use crate::types::chain::{Epoch, Height, Round};
 use crate::types::evidence::Evidence;
-use crate::types::hash::{BlockHash, Txid};
+use crate::types::hash::Txid;
+use crate::types::keys::PublicKey;
 use crate::types::message::{Message, Request};
 use crate::types::transaction::{OutPoint, Transaction};
 use crate::types::verified::VerifiedTransaction;
@@ -47,6 +48,8 @@ pub enum Record {
     },
     /// No new Approve or Commit in this epoch (PROTOCOL 4, epoch boundary).
     Frozen(Epoch),
+    /// Nothing is signed in this epoch: earlier signatures may be lost (PROTOCOL 6).
+    Observing(Epoch),
 }
 
 impl Record {
@@ -55,7 +58,7 @@ impl Record {
         match self {
             Record::Votes { batch, .. } => batch.epoch,
             Record::Ballot { ballot, .. } => ballot.ballot.epoch,
-            Record::Frozen(epoch) => *epoch,
+            Record::Frozen(epoch) | Record::Observing(epoch) => *epoch,
         }
     }
 }
@@ -200,13 +203,21 @@ pub enum Event {
         /// What was about to be signed.
         what: String,
     },
+    /// This masternode signs nothing until the next epoch, since it may have signed what its
+    /// log does not hold.
+    Observing {
+        /// How it is known.
+        reason: String,
+    },
     /// Two valid certificates for different blocks at one height: more than `f` masternodes
     /// are faulty. The node confirms nothing more.
     SafetyViolation {
         /// The height.
         height: Height,
-        /// The two blocks.
-        blocks: [BlockHash; 2],
+        /// The two certificates.
+        certificates: Box<[CommitCertificate; 2]>,
+        /// Who signed both, ascending.
+        signed_both: Vec<PublicKey>,
     },
 }
 

@@ -9,6 +9,7 @@ use super::output::{Halt, To};
 use crate::consensus::Consensus;
 use crate::ledger::block::{BlockError, Connected, VerifiedBlock, check_block_after, check_clock};
 use crate::ledger::view::UtxoView;
+use crate::types::ballot::SignedBallot;
 use crate::types::chain::Timestamp;
 use crate::types::hash::Txid;
 use crate::types::map::HashMap;
@@ -60,6 +61,15 @@ impl Engine {
         let message = VerifiedMessage::Proposal(proposal.clone());
         if let Place::Elsewhere = self.place(from, &ballot, message, now) {
             return Ok(());
+        }
+        let justification = &proposal.justification;
+        let own = self.finality.own();
+        let is_own = |signed: &&SignedBallot| Some(signed.voter) == own;
+        for signed in justification.round_changes.iter().chain([&proposal.ballot]).filter(is_own) {
+            self.recall_ballot(&signed.ballot, now);
+        }
+        if let Some(certificate) = &justification.prepared {
+            self.recall_prepare(certificate, now);
         }
         if proposal.ballot.voter != self.finality.set().proposer(ballot.height, ballot.round) {
             return Ok(());

@@ -13,7 +13,7 @@ use crate::ledger::view::UtxoView;
 use crate::types::ballot::{Choice, SignedBallot};
 use crate::types::block::Block;
 use crate::types::certificate::PreparedCertificate;
-use crate::types::chain::Timestamp;
+use crate::types::chain::{Height, Timestamp};
 use crate::types::encode::encoded_len;
 use crate::types::hash::Txid;
 use crate::types::message::RoundChange;
@@ -45,6 +45,7 @@ impl Engine {
             let drift = Duration::from_millis(self.chain.params().clock_drift_ms_max);
             self.observes_past = Some(now.after(drift));
         }
+        let is_new = records.is_empty() && self.state.tip.height == Height::ZERO;
         let mut ballots = Restored::default();
         let mut dead: BTreeSet<Txid> = BTreeSet::new();
         let epoch = self.finality.epoch();
@@ -80,11 +81,12 @@ impl Engine {
                         self.restore_ballot(&mut ballots, ballot, block, prepared);
                     }
                 }
-                Record::Frozen(_) => {}
+                Record::Frozen(_) | Record::Observing(_) => {}
             }
         }
         self.consensus.restore(ballots);
-        if is_epoch_end {
+        self.ask_first(is_new, now);
+        if is_epoch_end && !self.is_silent() {
             self.send_inventory(now);
         }
         self.timers.repeat_soon(now);

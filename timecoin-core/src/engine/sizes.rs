@@ -20,7 +20,7 @@ pub struct TableSize {
 
 impl Engine {
     /// Every table that peers can fill, for metrics and tests.
-    pub fn table_sizes(&self) -> [TableSize; 8] {
+    pub fn table_sizes(&self) -> [TableSize; 10] {
         let n = self.finality.set().len();
         let limits = self.mempool.limits();
         let table = |name, len, len_max| TableSize { name, len, len_max };
@@ -39,6 +39,8 @@ impl Engine {
             table("evidence", self.evidence.len(), EVIDENCE_MAX),
             table("ballots", consensus.ballots, 2 * n * ROUNDS_PER_VOTER_MAX),
             table("blocks", consensus.blocks, 2 * BLOCKS_MAX + 2 * n * ROUNDS_PER_VOTER_MAX),
+            table("round changes", consensus.round_changes, n),
+            table("proposals", consensus.proposals, BLOCKS_MAX),
             table("votes", self.finality.n_transactions(), voted.saturating_add(known)),
         ]
     }

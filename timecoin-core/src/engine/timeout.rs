@@ -1,5 +1,6 @@
 //! What happens because time has passed, and when that is.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Engine;
@@ -21,6 +22,9 @@ const REPEAT_MAX: Duration = Duration::from_secs(30);
 /// How long a node that hears of the next height waits for the block before it asks for it.
 const ASK_AFTER: Duration = Duration::from_millis(200);
 
+/// Peers that are remembered as asked in vain; then all have another chance.
+const ASKED_MAX: usize = 64;
+
 /// Batches of votes that one repetition sends.
 const BATCHES_REPEATED_MAX: usize = 64;
 
@@ -33,6 +37,8 @@ pub(super) struct Timers {
     repeat_at: Option<Timestamp>,
     repeat_delay: Duration,
     ask_at: Option<(Timestamp, PeerId)>,
+    /// Who was asked and brought no block.
+    asked: BTreeSet<PeerId>,
 }
 
 impl Timers {
@@ -59,12 +65,25 @@ impl Timers {
         }
     }
 
-    /// Somebody is ahead: ask it for the block, now or if it does not come by itself.
+    /// Somebody is ahead: ask it for the block, now or if it does not come by itself. Who was
+    /// asked before without a result gives way to anybody else.
     pub(super) fn ask(&mut self, from: PeerId, now: Timestamp, is_far_ahead: bool) {
-        if self.ask_at.is_none() {
-            let at = if is_far_ahead { now } else { now.after(ASK_AFTER) };
-            self.ask_at = Some((at, from));
+        let at = if is_far_ahead { now } else { now.after(ASK_AFTER) };
+        match &mut self.ask_at {
+            None => self.ask_at = Some((at, from)),
+            Some((_, peer)) if self.asked.contains(peer) && !self.asked.contains(&from) => {
+                *peer = from;
+            }
+            Some(_) => {}
         }
+    }
+
+    fn take_ask(&mut self, now: Timestamp) -> Option<PeerId> {
+        let (_, peer) = self.ask_at.take_if(|(at, _)| *at <= now)?;
+        if !self.asked.insert(peer) || self.asked.len() > ASKED_MAX {
+            self.asked = BTreeSet::from([peer]);
+        }
+        Some(peer)
     }
 
     /// A new height begins.
@@ -94,6 +113,7 @@ impl Engine {
     /// [`Halt`]: the node must stop writing.
     pub fn handle_timeout(&mut self, now: Timestamp, utxos: &dyn UtxoView) -> Result<(), Halt> {
         self.restore_if_needed(now, utxos)?;
+        self.end_silence(now);
         if self.is_halted {
             return Ok(());
         }
@@ -113,7 +133,8 @@ impl Engine {
         let due = self.due_at().filter(|_| !self.consensus.is_due() && self.own_index().is_some());
         let ask = self.timers.ask_at.map(|(at, _)| at);
         let expiry = self.mempool.next_expiry();
-        [due, self.consensus.timer(), self.timers.repeat_at, ask, expiry]
+        let round = self.consensus.timer();
+        [due, round, self.timers.repeat_at, ask, expiry, self.silent_until]
             .into_iter()
             .flatten()
             .min()
@@ -153,7 +174,7 @@ impl Engine {
     }
 
     fn ask_if_behind(&mut self, now: Timestamp) {
-        if let Some((_, peer)) = self.timers.ask_at.take_if(|(at, _)| *at <= now) {
+        if let Some(peer) = self.timers.take_ask(now) {
             let request = Request::Decided(self.state.next_height());
             self.send(To::Peer(peer), Message::Request(request));
         }

@@ -242,6 +242,9 @@ impl Engine {
 
     /// Votes on a transaction of the mempool, where something can be said now (F1, F2).
     pub(super) fn consider(&mut self, txid: &Txid) {
+        if self.is_silent() {
+            return;
+        }
         let Some(entry) = self.mempool.get(txid) else { return };
         let transaction = entry.transaction.clone();
         let in_prepared_block =
@@ -266,14 +269,14 @@ impl Engine {
     fn reject(&mut self, txid: Txid, reason: RejectReason) {
         let is_decided = self.finality.get(&txid).is_some_and(|v| v.own_decision().is_some());
         let has_voted = is_decided || self.guard.has_voted(&txid);
-        if self.finality.own().is_some() && !has_voted {
+        if self.finality.own().is_some() && !has_voted && !self.is_silent() {
             self.finality.reject(txid, reason);
         }
     }
 
     /// Votes on what waits, the highest fee rates first, as far as the backlog has room (F9).
     pub(super) fn consider_waiting(&mut self) {
-        if self.finality.own().is_none() || self.finality.is_frozen() {
+        if self.finality.own().is_none() || self.finality.is_frozen() || self.is_silent() {
             return;
         }
         let unvoted: Vec<Txid> = self

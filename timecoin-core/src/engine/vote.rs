@@ -133,6 +133,7 @@ impl Engine {
             self.hold(from, batch.epoch, super::VerifiedMessage::Votes(Arc::clone(batch)));
             return Ok(());
         }
+        self.recall_votes(batch, now);
         let milestones = self.finality.on_votes(batch);
         self.reach(milestones, Some(from), now, utxos)
     }
@@ -228,6 +229,9 @@ impl Engine {
 
     /// Promises a Commit, where the rules allow (F3).
     pub(super) fn commit(&mut self, txid: &Txid) {
+        if self.is_silent() {
+            return;
+        }
         let Some(entry) = self.mempool.get(txid) else { return };
         let in_prepared_block =
             |claim: &OutPoint| self.prepared_claims.spender(&self.consensus, claim);

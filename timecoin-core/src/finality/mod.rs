@@ -102,6 +102,12 @@ impl Finality {
         self.own
     }
 
+    /// This node votes no more in this epoch; what it has not signed yet it never will.
+    pub fn observe(&mut self) {
+        self.own = None;
+        self.outbox.clear();
+    }
+
     /// Whether the votes of the epoch are closed here.
     pub fn is_frozen(&self) -> bool {
         self.is_frozen

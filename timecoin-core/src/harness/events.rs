@@ -26,8 +26,11 @@ impl From<&SimEvent> for NodeEvent {
             Event::SignatureRefused { what } => {
                 NodeEventKind::SignatureRefused { what: what.into() }
             }
-            Event::SafetyViolation { height, blocks } => {
-                NodeEventKind::SafetyViolation { height, blocks }
+            Event::Observing { reason } => NodeEventKind::Observing { reason: reason.into() },
+            Event::SafetyViolation { height, certificates, signed_both } => {
+                let blocks = [certificates[0].block, certificates[1].block];
+                let signed_both = signed_both.into();
+                NodeEventKind::SafetyViolation { height, blocks, signed_both }
             }
         };
         NodeEvent { sequence: told.sequence, at: told.clock, kind }

@@ -8,6 +8,7 @@ use crate::types::certificate::CommitCertificate;
 use crate::types::chain::{Epoch, Height, Round, Timestamp};
 use crate::types::evidence::Evidence;
 use crate::types::hash::{BlockHash, Txid};
+use crate::types::keys::PublicKey;
 
 /// Something that happened in a node, with its place in the order of all that did.
 ///
@@ -82,6 +83,8 @@ pub enum NodeEventKind {
         height: Height,
         /// The two blocks.
         blocks: [BlockHash; 2],
+        /// Who signed for both, ascending.
+        signed_both: Arc<[PublicKey]>,
     },
     /// Something was mended when the store was opened.
     Repaired {

@@ -151,9 +151,16 @@ impl Shared {
                 tracing::error!(what, "the sign guard refused to sign");
                 self.publish(|| NodeEventKind::SignatureRefused { what: what.into() });
             }
-            Event::SafetyViolation { height, blocks } => {
+            Event::Observing { reason } => {
+                self.is_observer.store(true, Ordering::Relaxed);
+                tracing::warn!(reason, "this masternode observes until the next epoch");
+                self.publish(|| NodeEventKind::Observing { reason: reason.into() });
+            }
+            Event::SafetyViolation { height, certificates, signed_both } => {
+                let blocks = [certificates[0].block, certificates[1].block];
                 tracing::error!(%height, ?blocks, "two certified blocks at one height");
-                self.publish(|| NodeEventKind::SafetyViolation { height, blocks });
+                let signed_both = signed_both.into();
+                self.publish(|| NodeEventKind::SafetyViolation { height, blocks, signed_both });
             }
         }
     }

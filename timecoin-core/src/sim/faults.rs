@@ -106,6 +106,7 @@ impl Simulation {
 
     fn become_byzantine(&mut self, node: usize) {
         self.nodes[node].is_byzantine = true;
+        self.nodes[node].trust_log();
         let key = self.nodes[node].key();
         if !self.checks.known.byzantine.contains(&key) {
             self.checks.known.byzantine.push(key);
@@ -199,7 +200,8 @@ impl Simulation {
         }
         self.drive(node, None)?;
         let restarted = &self.nodes[node];
-        if let Some(engine) = restarted.engine.as_deref().filter(|_| !restarted.is_byzantine) {
+        let is_bound = !restarted.is_byzantine && !restarted.is_put_back;
+        if let Some(engine) = restarted.engine.as_deref().filter(|_| is_bound) {
             let view = self.archive.view_with(restarted.disk.height(), &restarted.staged);
             self.checks.on_restart(node, engine, &view)?;
         }
@@ -269,9 +271,11 @@ impl Simulation {
         self.now
     }
 
-    /// Puts an older copy of a stopped node's disk in place of what it has.
+    /// Puts an older copy of a stopped node's disk in place of what it has. The node does not know;
+    /// that it contradicts nothing that it sent before is still checked.
     pub fn restore_backup(&mut self, node: usize, backup: super::Disk) {
         self.nodes[node].disk = backup;
+        self.nodes[node].is_put_back = true;
     }
 }
 

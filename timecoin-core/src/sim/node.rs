@@ -71,6 +71,8 @@ pub struct SimNode {
     pub(super) is_byzantine: bool,
     /// Whether it started without the votes it may have cast.
     pub(super) is_observing: bool,
+    /// Whether an older disk was put in place of its own.
+    pub(super) is_put_back: bool,
     pub(super) n_handled: u64,
 }
 
@@ -94,6 +96,7 @@ impl Clone for SimNode {
             strategies: self.strategies.iter().map(|strategy| strategy.clone_box()).collect(),
             is_byzantine: self.is_byzantine,
             is_observing: self.is_observing,
+            is_put_back: self.is_put_back,
             n_handled: self.n_handled,
         }
     }
@@ -119,6 +122,7 @@ impl SimNode {
             strategies: Vec::new(),
             is_byzantine: false,
             is_observing: false,
+            is_put_back: false,
             n_handled: 0,
         }
     }
@@ -126,6 +130,11 @@ impl SimNode {
     /// Its key, which names it.
     pub fn key(&self) -> PublicKey {
         self.keys.public()
+    }
+
+    /// Its keys, with which tests forge what it never said.
+    pub fn keys(&self) -> &KeyPair {
+        &self.keys
     }
 
     /// Its engine, while it runs.
@@ -179,6 +188,16 @@ impl SimNode {
             records: self.disk.records().iter().map(|record| (**record).clone()).collect(),
             must_observe: self.is_observing,
         })));
+        if self.is_byzantine {
+            self.trust_log();
+        }
+    }
+
+    /// What contradicts itself on purpose does not look for what it signed before.
+    pub(super) fn trust_log(&mut self) {
+        if let Some(engine) = &mut self.engine {
+            engine.trust_log();
+        }
     }
 
     /// Stops; what was not flushed is gone.

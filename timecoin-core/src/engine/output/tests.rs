@@ -27,7 +27,9 @@ fn record() -> impl Strategy<Value = Record> {
     );
     let ballot =
         ballot.prop_map(|(ballot, block, prepared)| Record::Ballot { ballot, block, prepared });
-    prop_oneof![votes, ballot, arbitrary::epoch().prop_map(Record::Frozen)]
+    let frozen = arbitrary::epoch().prop_map(Record::Frozen);
+    let observing = arbitrary::epoch().prop_map(Record::Observing);
+    prop_oneof![votes, ballot, frozen, observing]
 }
 
 codec_tests! {
