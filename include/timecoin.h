@@ -2288,6 +2288,7 @@ tc_status_t tc_sim_set_link(tc_sim_t sim,
  *   slow-flush NODE DURATION        flip-bits NODE
  *   wipe-disk NODE                  forget NODE
  *   byzantine NODE STRATEGY         produce-block
+ *   register NODE                   deregister NODE
  *
  * after_ms: in ms of virtual time from now; 0 for now.
  *

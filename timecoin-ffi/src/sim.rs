@@ -391,6 +391,7 @@ pub extern "C" fn tc_sim_set_link(
 ///   slow-flush NODE DURATION        flip-bits NODE
 ///   wipe-disk NODE                  forget NODE
 ///   byzantine NODE STRATEGY         produce-block
+///   register NODE                   deregister NODE
 ///
 /// after_ms: in ms of virtual time from now; 0 for now.
 ///

@@ -72,7 +72,7 @@ impl Simulation {
         self.schedule_wake(index);
         let is_looked_at = self.nodes[index].n_handled.is_multiple_of(SIZES_EVERY);
         match self.nodes[index].engine.as_deref().filter(|_| is_looked_at) {
-            Some(engine) => self.checks.on_sizes(index, engine),
+            Some(engine) => self.checks.on_sizes(index, &engine.table_sizes()),
             None => Ok(()),
         }
     }

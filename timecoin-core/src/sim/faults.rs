@@ -176,6 +176,14 @@ impl Simulation {
                     self.drive(node, Some(Input::ProduceBlock))?;
                 }
             }
+            Fault::Register(node) => {
+                let transaction = self.registration(REGISTRAR, node);
+                self.submit_somewhere(transaction);
+            }
+            Fault::Deregister(node) => {
+                let transaction = self.deregistration(REGISTRAR, node);
+                self.submit_somewhere(transaction);
+            }
         }
         Ok(())
     }
@@ -278,6 +286,9 @@ impl Simulation {
         self.nodes[node].is_put_back = true;
     }
 }
+
+/// The wallet that pays for masternodes that join and leave.
+const REGISTRAR: &str = "registrar";
 
 /// The strategy that is a second node.
 const TWINS: &str = "twins";

@@ -199,6 +199,18 @@ impl Network {
 }
 
 #[cfg(test)]
+impl Network {
+    /// Everything in it, in words.
+    pub(super) fn sight(&self) -> String {
+        let Network { default, links, cut, slow, last, busy_until, filter, random } = self;
+        let has_filter = filter.is_some();
+        format!(
+            "{default:?} {links:?} {cut:?} {slow:?} {last:?} {busy_until:?} {has_filter} {random:?}"
+        )
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -227,6 +239,41 @@ mod tests {
         net.heal();
         net.block(0, 1);
         assert!(!open(&net, 0, 1) && open(&net, 1, 0));
+    }
+
+    #[test]
+    fn what_is_lost_and_doubled_is_what_was_asked_for() {
+        let arrivals = |link: Link| -> Vec<usize> {
+            let mut net = network(link);
+            (0..10_000).map(|i| net.arrivals((0, 1), 100, SimTime(i * 100)).len()).collect()
+        };
+        let lossy = arrivals(Link { loss_ppm: 250_000, ..Link::default() });
+        let n_lost = lossy.iter().filter(|n| **n == 0).count();
+        assert!((2_300..2_700).contains(&n_lost), "{n_lost} lost");
+        let doubling = arrivals(Link { duplicate_ppm: 250_000, ..Link::default() });
+        let n_doubled = doubling.iter().filter(|n| **n == 2).count();
+        assert!((2_300..2_700).contains(&n_doubled), "{n_doubled} doubled");
+        assert!(arrivals(Link::default()).iter().all(|n| *n == 1));
+    }
+
+    #[test]
+    fn each_direction_of_a_link_may_behave_in_its_own_way() {
+        let mut net = network(Link::constant(Duration::from_millis(10)));
+        net.set_link(0, 1, Link::constant(Duration::from_millis(70)));
+        assert_eq!(net.arrivals((0, 1), 100, SimTime::ZERO), [SimTime(70_000)]);
+        assert_eq!(net.arrivals((1, 0), 100, SimTime::ZERO), [SimTime(10_000)]);
+        assert_eq!(net.arrivals((0, 2), 100, SimTime::ZERO), [SimTime(10_000)]);
+    }
+
+    #[test]
+    fn a_slow_node_is_slow_both_ways_until_it_is_not() {
+        let mut net = network(Link::constant(Duration::from_millis(10)));
+        net.set_slow(2, Duration::from_millis(500));
+        assert_eq!(net.arrivals((2, 1), 100, SimTime::ZERO), [SimTime(510_000)]);
+        assert_eq!(net.arrivals((0, 2), 100, SimTime::ZERO), [SimTime(510_000)]);
+        assert_eq!(net.arrivals((0, 1), 100, SimTime::ZERO), [SimTime(10_000)]);
+        net.set_slow(2, Duration::ZERO);
+        assert_eq!(net.arrivals((2, 0), 100, SimTime::ZERO), [SimTime(10_000)]);
     }
 
     #[test]

@@ -225,6 +225,13 @@ impl Simulation {
         ticket
     }
 
+    /// Gives a transaction, where it could be made, to a node that runs.
+    pub(super) fn submit_somewhere(&mut self, transaction: Result<Transaction, PayError>) {
+        let node = self.gateway(0);
+        // Without a coin, or with nobody to take it, nothing happens.
+        transaction.and_then(|transaction| self.submit(node, transaction)).ok();
+    }
+
     /// The n-th honest node that runs, counted around; node 0 where none does.
     pub fn gateway(&self, nth: usize) -> usize {
         let running: Vec<usize> = self.running().collect();

@@ -57,6 +57,11 @@ pub enum Fault {
     Byzantine(usize, &'static str),
     /// Every running masternode is asked for a block.
     ProduceBlock,
+    /// A node registers as a masternode; a wallet locks the collateral. It votes from the next
+    /// epoch on.
+    Register(usize),
+    /// A masternode asks to leave; it does at the end of the epoch.
+    Deregister(usize),
 }
 
 /// Faults and the times at which they come.
@@ -98,6 +103,40 @@ impl Plan {
             plan = plan.add_episode(random, time, span, node, n);
         }
         plan
+    }
+
+    /// Masternodes that join and leave over `span`, and crash around the ends of epochs, which
+    /// come every `epoch`. `observers` are the positions of nodes that are none yet. Nobody leaves
+    /// who is needed for the Byzantine of this plan to be few enough.
+    pub fn with_membership(
+        mut self,
+        random: &mut Random,
+        n: usize,
+        observers: std::ops::Range<usize>,
+        span: Duration,
+        epoch: Duration,
+    ) -> Self {
+        let is_byzantine = |(_, fault): &&(Duration, Fault)| matches!(fault, Fault::Byzantine(..));
+        let n_byzantine = self.faults.iter().filter(is_byzantine).count();
+        for node in observers.clone() {
+            let time = random.duration(Duration::ZERO, span / 2);
+            self = self.at(time, Fault::Register(node));
+        }
+        if n > 1 && faulty_max(n - 1) >= n_byzantine {
+            let time = random.duration(Duration::ZERO, span);
+            self = self.at(time, Fault::Deregister(random.index(n)));
+        }
+        let n_epochs = span.as_micros() / epoch.as_micros().max(1);
+        for _ in 0..random.below(3) {
+            let nth = u32::try_from(random.range(1, 1 + u64::try_from(n_epochs).unwrap_or(0)));
+            let end = epoch.saturating_mul(nth.unwrap_or(1));
+            let around = random.duration(Duration::ZERO, Duration::from_secs(1));
+            let time = (end + around).saturating_sub(Duration::from_millis(500)).min(span);
+            let node = random.index(observers.end.max(n));
+            let pause = random.duration(Duration::from_millis(5), Duration::from_secs(2));
+            self = self.at(time, Fault::Crash(node)).at(time + pause, Fault::Restart(node));
+        }
+        self
     }
 
     /// One thing that goes wrong, and is put right after a while.

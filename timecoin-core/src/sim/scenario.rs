@@ -63,6 +63,9 @@ impl Scenario {
         config.workload = Workload::mixed(u32::try_from(random.range(1, 3)).unwrap_or(1));
         config.workload.end = Some(span);
         config.plan = Plan::random(&mut random, n, span, STRATEGIES);
+        if mode == Mode::Safety {
+            add_membership(&mut config, &mut random, span);
+        }
         let name = if mode == Mode::Safety { "whatever" } else { "what_is_healed" };
         config.replay = Some(format!(
             "SEED={seed} cargo test -p timecoin-core --test simulation {name} -- --nocapture"
@@ -176,6 +179,23 @@ impl Scenario {
     ) -> Option<crate::types::hash::Txid> {
         let node = *able.first()?;
         sim.pay_at(node, "healed", "healed too", Amount::from_time(1)).ok()
+    }
+}
+
+/// Masternodes that join, leave and crash around the ends of epochs, and now and then a node that
+/// is started late.
+fn add_membership(config: &mut SimulationConfig, random: &mut Random, span: Duration) {
+    let n = config.masternodes;
+    config.observers += random.index(2);
+    let observers = n..n + config.observers;
+    let epoch = config.block_interval * u32::try_from(config.epoch_blocks).unwrap_or(1);
+    let plan = std::mem::take(&mut config.plan);
+    config.plan = plan.with_membership(random, n, observers, span, epoch);
+    if random.below(4) == 0 {
+        let node = random.index(n + config.observers);
+        config.late.push(node);
+        let time = random.duration(Duration::ZERO, span);
+        config.plan.faults.push((time, Fault::Restart(node)));
     }
 }
 

@@ -136,3 +136,6 @@ impl Simulation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

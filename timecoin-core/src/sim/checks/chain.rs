@@ -47,8 +47,11 @@ impl ChainCheck {
             }
         }
         self.ledger
-            .apply(chain, block, &commit.connected.state)
-            .map_err(|text| ("I2 validity", format!("block {height}: {text}")))
+            .apply(chain, block)
+            .map_err(|text| ("I2 validity", format!("block {height}: {text}")))?;
+        self.ledger
+            .compare(block, &commit.connected.state)
+            .map_err(|text| ("I5 conservation", format!("block {height}: {text}")))
     }
 
     /// Another node decided a height.

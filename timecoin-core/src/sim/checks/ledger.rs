@@ -115,8 +115,8 @@ impl SlowLedger {
         }
     }
 
-    /// Applies a block, and compares with the state that the real ledger arrived at.
-    pub(super) fn apply(&mut self, chain: &Chain, block: &Block, state: &LedgerState) -> Verdict {
+    /// I2: applies a block, where it is valid.
+    pub(super) fn apply(&mut self, chain: &Chain, block: &Block) -> Verdict {
         let params = chain.params();
         let header = &block.header;
         let height = self.height.next();
@@ -141,7 +141,7 @@ impl SlowLedger {
             self.begin_epoch(params)?;
         }
         (self.height, self.tip, self.time) = (height, header.hash(), header.timestamp);
-        self.compare(block, state)
+        Ok(())
     }
 
     fn apply_transaction(
@@ -319,7 +319,7 @@ impl SlowLedger {
     }
 
     /// I5: money is conserved, and the real ledger says the same about everything.
-    fn compare(&self, block: &Block, state: &LedgerState) -> Verdict {
+    pub(super) fn compare(&self, block: &Block, state: &LedgerState) -> Verdict {
         require(self.outputs.total == self.issued, "the outputs are not worth what was issued")?;
         require(u128::from(state.issued.units()) == self.issued, "issued differs")?;
         require(state.masternodes == self.set, "the next masternode set differs")?;

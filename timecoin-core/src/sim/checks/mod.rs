@@ -1,5 +1,6 @@
-//! What must hold whatever happens: invariants I1 to I10 of the project's test plan, looked at
-//! after every event in forms that cost little.
+//! What must hold whatever happens: invariants I1 to I8, I10 and I13 of the project's test plan,
+//! looked at after every event in forms that cost little. Scenarios look for I9 and I12, and
+//! whoever runs one twice for I11.
 
 mod chain;
 mod finality;
@@ -208,8 +209,8 @@ impl Checks {
     }
 
     /// I8: every table of an engine is within its bound.
-    pub(super) fn on_sizes(&self, node: usize, engine: &Engine) -> Result<(), Broken> {
-        for TableSize { name, len, len_max } in engine.table_sizes() {
+    pub(super) fn on_sizes(&self, node: usize, sizes: &[TableSize]) -> Result<(), Broken> {
+        for TableSize { name, len, len_max } in sizes {
             if len > len_max {
                 let text = format!("node {node}: {len} in {name}, at most {len_max}");
                 return Err(("I8 bounds", text));
@@ -239,3 +240,6 @@ impl Checks {
 
 /// Epochs whose sets are kept.
 const SETS_MAX: usize = 4;
+
+#[cfg(test)]
+mod tests;

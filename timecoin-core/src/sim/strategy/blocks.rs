@@ -1,18 +1,19 @@
 //! Misbehaviour about proposals: two at once, invalid ones, wrongly justified ones.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::spoil::{KINDS, spoil};
 use super::{Actor, Pass, Strategy};
 use crate::engine::output::To;
-use crate::types::amount::Amount;
-use crate::types::ballot::Choice;
+use crate::types::ballot::{Ballot, Choice, SignedBallot};
 use crate::types::block::Block;
 use crate::types::certificate::PreparedCertificate;
 use crate::types::chain::{Height, Round, Timestamp};
-use crate::types::hash::{BlockHash, ChainId, MerkleRoot, SetHash, UtxoCommitment};
-use crate::types::message::{Message, Proposal};
-use crate::types::transaction::Transaction;
+use crate::types::hash::ChainId;
+use crate::types::masternode_set::MasternodeIndex;
+use crate::types::message::{Justification, Message, Proposal};
 
 /// Proposes one block to some and another, as valid, to the rest.
 #[derive(Clone)]
@@ -55,44 +56,6 @@ pub(super) struct InvalidBlocks {
     kind: u8,
 }
 
-/// How many kinds of invalid blocks there are.
-const KINDS: u8 = 11;
-
-impl InvalidBlocks {
-    fn spoil(&self, block: &mut Block, actor: &mut Actor<'_>) {
-        let header = &mut block.header;
-        match self.kind {
-            0 => header.parent = BlockHash::from_bytes([1; 32]),
-            1 => header.height = Height(header.height.0 + 1),
-            2 => header.chain_id = ChainId::from_bytes([2; 32]),
-            3 => header.merkle_root = MerkleRoot::from_bytes([3; 32]),
-            4 => header.utxo_commitment = UtxoCommitment::from_bytes([4; 32]),
-            5 => header.masternode_set = SetHash::from_bytes([5; 32]),
-            6 => header.timestamp = Timestamp(header.timestamp.0 + 3_600_000),
-            7 => header.timestamp = actor.engine.state().tip.timestamp,
-            8 => {
-                // The coinbase pays its proposer more than there is.
-                if let Some(coinbase) = block.transactions.first_mut() {
-                    let mut rich = Transaction::clone(coinbase);
-                    if let Some(output) = rich.outputs.first_mut() {
-                        output.value = output.value.saturating_add(Amount::from_time(1));
-                    }
-                    *coinbase = Arc::new(rich);
-                }
-                block.header.merkle_root = block.merkle_root();
-            }
-            9 => {
-                // Every transaction twice: a double spend in one block.
-                let again: Vec<_> = block.transactions.iter().skip(1).cloned().collect();
-                block.transactions.extend(again);
-                block.transactions.extend(actor.transactions(20));
-                block.header.merkle_root = block.merkle_root();
-            }
-            _ => header.parent_certificate = None,
-        }
-    }
-}
-
 impl Strategy for InvalidBlocks {
     fn name(&self) -> &'static str {
         "invalid-blocks"
@@ -101,7 +64,8 @@ impl Strategy for InvalidBlocks {
     fn on_send(&mut self, actor: &mut Actor<'_>, _to: &To, message: &Message) -> Pass {
         let Message::Proposal(proposal) = message else { return Pass::On };
         let mut block = Block::clone(&proposal.block);
-        self.spoil(&mut block, actor);
+        let parent_time = actor.engine.state().tip.timestamp;
+        spoil(self.kind, &mut block, parent_time, &actor.transactions(20));
         self.kind = (self.kind + 1) % KINDS;
         let round = proposal.ballot.ballot.round;
         let hash = block.hash();
@@ -123,11 +87,41 @@ impl Strategy for InvalidBlocks {
     }
 }
 
-/// Justifies proposals with what proves nothing: too few RoundChanges, doubled ones, those of
-/// another round or height, none, or the certificate left out.
+/// Justifies proposals with what proves nothing: too few RoundChanges, doubled ones, none, those
+/// of another round, height, epoch or chain, or the certificate left out or made up.
 #[derive(Clone, Default)]
 pub(super) struct WrongJustification {
     kind: u8,
+    /// The last RoundChange of each masternode, which is soon about a height that is over.
+    heard: BTreeMap<MasternodeIndex, SignedBallot>,
+}
+
+impl WrongJustification {
+    fn next_kind(&mut self, n_kinds: u8) -> u8 {
+        self.kind = (self.kind + 1) % n_kinds;
+        self.kind
+    }
+
+    /// RoundChanges that others signed for something else, and one of its own.
+    fn replayed(&mut self, actor: &Actor<'_>, round: Round) -> Justification {
+        let (epoch, height) = (actor.epoch(), actor.height());
+        let choice = Choice::RoundChange(None);
+        let own = match self.next_kind(3) {
+            0 => actor.ballot_at(epoch, height.previous(), round, choice),
+            1 => actor.ballot_at(epoch.next(), height, round, choice),
+            _ => {
+                let ballot = Ballot { epoch, height, round, choice };
+                let other = ChainId::from_bytes([0x0c; 32]);
+                let set_hash = actor.set().hash();
+                let sign = |voter| SignedBallot::sign(ballot, voter, &other, &set_hash, actor.keys);
+                actor.voter().map(sign)
+            }
+        };
+        let mut round_changes = self.heard.clone();
+        round_changes.extend(own.map(|own| (own.voter, own)));
+        let round_changes = round_changes.into_values().collect();
+        Justification { round_changes, prepared: None }
+    }
 }
 
 impl Strategy for WrongJustification {
@@ -142,9 +136,9 @@ impl Strategy for WrongJustification {
     fn on_send(&mut self, actor: &mut Actor<'_>, _to: &To, message: &Message) -> Pass {
         let Message::Proposal(proposal) = message else { return Pass::On };
         let mut forged = proposal.clone();
+        let round = proposal.ballot.ballot.round;
         let justification = &mut forged.justification;
-        self.kind = (self.kind + 1) % 6;
-        match self.kind {
+        match self.next_kind(7) {
             0 => justification.round_changes.clear(),
             1 => {
                 justification.round_changes.pop();
@@ -161,10 +155,11 @@ impl Strategy for WrongJustification {
                 }
             }
             4 => justification.prepared = None,
+            5 => *justification = self.replayed(actor, round),
             _ => {
                 let block = proposal.block.hash();
                 let (epoch, height) = (actor.epoch(), actor.height());
-                let round = Round(proposal.ballot.ballot.round.0.saturating_sub(1));
+                let round = Round(round.0.saturating_sub(1));
                 let seals = Vec::new();
                 justification.prepared =
                     Some(PreparedCertificate { epoch, height, round, block, seals });
@@ -174,21 +169,28 @@ impl Strategy for WrongJustification {
         Pass::Stop
     }
 
+    fn on_receive(&mut self, _actor: &mut Actor<'_>, _from: usize, message: &Message) -> Pass {
+        if let Message::RoundChange(change) = message {
+            self.heard.insert(change.ballot.voter, change.ballot);
+        }
+        Pass::On
+    }
+
     /// Proposes out of turn and in rounds that nobody asked for.
     fn on_wake(&mut self, actor: &mut Actor<'_>) {
         let now = actor.now;
         if let Some(connected) = actor.build(Vec::new(), now) {
             let block = Arc::clone(connected.block.block());
-            for round in 0..3 {
-                let round = Round(actor.round().0 + round);
+            for ahead in 0..3 {
+                let round = Round(actor.round().0 + ahead);
                 let choice = Choice::PrePrepare(block.hash());
                 let Some(ballot) = actor.ballot(round, choice) else { break };
-                let proposal = Proposal {
-                    ballot,
-                    block: Arc::clone(&block),
-                    justification: Default::default(),
+                let justification = match round {
+                    Round::ZERO => Justification::default(),
+                    _ => self.replayed(actor, round),
                 };
-                actor.send_all(Message::Proposal(proposal));
+                let block = Arc::clone(&block);
+                actor.send_all(Message::Proposal(Proposal { ballot, block, justification }));
             }
         }
         actor.wake_after(Duration::from_millis(800));

@@ -9,6 +9,7 @@ mod actor;
 mod ballots;
 mod blocks;
 mod named;
+pub(in crate::sim) mod spoil;
 mod votes;
 
 pub use actor::{Actor, Command, Target};
@@ -50,3 +51,6 @@ pub trait Strategy: Send {
     /// A copy, for snapshots.
     fn clone_box(&self) -> Box<dyn Strategy>;
 }
+
+#[cfg(test)]
+mod tests;

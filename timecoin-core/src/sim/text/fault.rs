@@ -33,6 +33,8 @@ impl Fault {
         "forget NODE",
         "byzantine NODE STRATEGY",
         "produce-block",
+        "register NODE",
+        "deregister NODE",
     ];
 
     /// The nodes that it names.
@@ -52,6 +54,8 @@ impl Fault {
             | Fault::FlipBits(node)
             | Fault::WipeDisk(node)
             | Fault::Forget(node)
+            | Fault::Register(node)
+            | Fault::Deregister(node)
             | Fault::Byzantine(node, _) => vec![*node],
             Fault::Block(from, to) => vec![*from, *to],
             Fault::Partition(groups) => groups.concat(),
@@ -134,6 +138,8 @@ fn read(name: &str, arguments: &[&str]) -> Result<Fault, Reason> {
             Fault::Byzantine(number(node)?, known.ok_or_else(unknown)?)
         }
         ("produce-block", []) => Fault::ProduceBlock,
+        ("register", [node]) => Fault::Register(number(node)?),
+        ("deregister", [node]) => Fault::Deregister(number(node)?),
         _ => return Err(Reason::Form),
     })
 }
@@ -190,6 +196,8 @@ impl fmt::Display for Fault {
             Fault::Forget(node) => write!(f, "forget {node}"),
             Fault::Byzantine(node, name) => write!(f, "byzantine {node} {name}"),
             Fault::ProduceBlock => f.write_str("produce-block"),
+            Fault::Register(node) => write!(f, "register {node}"),
+            Fault::Deregister(node) => write!(f, "deregister {node}"),
         }
     }
 }
@@ -256,6 +264,8 @@ mod tests {
         "forget 3",
         "byzantine 3 equivocate-votes",
         "produce-block",
+        "register 4",
+        "deregister 0",
     ];
 
     #[test]
