@@ -36,12 +36,13 @@ bench: ## measures, and prints a table with the ratio to the floor of the same r
 	cargo bench -p timecoin-core --bench node
 	cargo bench -p timecoin-core --bench consensus
 
-soak: ## the long forms: kill -9 under load, many seeds, days of virtual time, damaged files
+soak: ## the long forms: kill -9 under load, many seeds, days of virtual time, large models
 	KILLS=$(or $(KILLS),500) cargo test --release -p timecoin-core --test kill -- --nocapture
 	SEEDS=$(or $(SEEDS),100000) cargo test --release -p timecoin-core --test simulation -- --nocapture
 	MINUTES=$(or $(MINUTES),1440) cargo test --release -p timecoin-core --test long -- --nocapture
 	PAYMENTS=$(or $(PAYMENTS),1000000) DAYS=$(or $(DAYS),7) cargo test --release -p timecoin-core --test flat -- --nocapture
 	SOAK=1 cargo test --release -p timecoin-core --lib storage
+	MODEL=full cargo test --release -p timecoin-core --test model -- --nocapture
 
 fuzz: ## gives every decoder and the engine inputs guided by coverage, FUZZ_SECONDS each
 	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),20) bash scripts/fuzz.sh
