@@ -19,8 +19,6 @@ type Violation = (&'static str, Vec<Action>);
 /// What came out of a search.
 struct Found {
     states: usize,
-    /// Steps of the longest run.
-    depth: usize,
     elapsed: Duration,
     violations: Vec<Violation>,
     /// What was to be reached, and was.
@@ -41,7 +39,6 @@ fn search(protocol: &Protocol, threads: usize, until: HasDiscoveries, steps_max:
     Found {
         violations: violations.collect(),
         states: checker.unique_state_count(),
-        depth: checker.max_depth() - 1,
         elapsed: started.elapsed(),
         reached: discoveries.into_keys().collect(),
     }
@@ -67,7 +64,7 @@ pub(crate) fn assert_holds(scenario: Scenario, dropped: &[Mutant]) {
     let protocol = Protocol { scenario, dropped: dropped.to_vec() };
     let found = search(&protocol, THREADS, HasDiscoveries::AnyFailures, usize::MAX);
     let name = scenario.name;
-    println!("| {name} | {} | {} | {:.1?} |", found.states, found.depth, found.elapsed);
+    println!("| {name} | {} | {:.1?} |", found.states, found.elapsed);
     if let Some((property, actions)) = found.violations.first() {
         panic!("{name}: {property} fails\n{}", trace::in_words(&protocol, actions));
     }

@@ -217,8 +217,7 @@ impl Protocol {
     fn may_build(&self, view: &View, height: usize, round: usize, block: BlockId) -> bool {
         let epoch = self.scenario.epoch_of(height);
         let content = self.scenario.content(block);
-        let certified =
-            |set: TxSet| self.scenario.select(set, |tx| view.is_certified(epoch, tx));
+        let certified = |set: TxSet| self.scenario.select(set, |tx| view.is_certified(epoch, tx));
         let is_told = self.scenario.is_timely(height, round) && !self.drops(Mutant::Inventory);
         let told = if is_told { self.all_live_commits(view, height) } else { 0 };
         let taken = content | self.scenario.conflicts_of(certified(content));
