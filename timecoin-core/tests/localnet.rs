@@ -130,7 +130,10 @@ fn crash_each_in_turn(config: LocalNetConfig) {
             net.crash(node).unwrap();
             assert!(!net.is_running(node));
             assert_eq!(net.node(node).unwrap().block(1).unwrap_err().code(), ErrorCode::Closed);
+            let sent = || (0..4).map(|to| net.link_counts(node, to).unwrap().sent).sum::<u64>();
+            let before = sent();
             thread::sleep(Duration::from_millis(150));
+            assert_eq!(sent(), before, "the dead say nothing");
             net.restart(node).unwrap();
             let height = net.height_min().next();
             net.wait_height_everywhere(height, PATIENCE).unwrap();
@@ -152,6 +155,23 @@ fn each_node_crashes_in_turn_under_load_in_memory() {
 #[test]
 fn each_node_crashes_in_turn_under_load_on_disk() {
     crash_each_in_turn(LocalNetConfig { storage: LocalStorage::TemporaryDirectory, ..config(4) });
+}
+
+#[test]
+fn what_was_final_before_a_crash_is_final_after_it() {
+    for storage in [LocalStorage::Memory, LocalStorage::TemporaryDirectory] {
+        let block_production = BlockProduction::OnDemand;
+        let config = LocalNetConfig { storage, block_production, ..config(1) };
+        let net = LocalNet::start(config).unwrap();
+        let txid = net.pay("alice", "bob", time(1)).unwrap();
+        net.wait_final_everywhere(&txid, PATIENCE).unwrap();
+        net.crash(0).unwrap();
+        assert!(!net.is_final(0, &txid).unwrap() && !net.is_final_everywhere(&txid));
+        net.restart(0).unwrap();
+        net.wait_final_everywhere(&txid, PATIENCE).unwrap();
+        assert_eq!(net.height_min().0, 0, "by the votes it had written");
+        net.close(PATIENCE).unwrap();
+    }
 }
 
 #[test]

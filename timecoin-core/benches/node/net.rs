@@ -9,7 +9,7 @@ use criterion::{Criterion, Throughput};
 use timecoin_core::localnet::{LocalNet, LocalNetConfig};
 use timecoin_core::params::BlockProduction;
 use timecoin_core::types::keys::{InputSignature, verify_inputs};
-use timecoin_core::{Node, Transaction};
+use timecoin_core::{Amount, Node, Transaction};
 
 use crate::setup::{Payers, counter, signatures};
 use crate::table::{Row, Samples, Table, millis};
@@ -161,6 +161,10 @@ fn config() -> LocalNetConfig {
         block_production: BlockProduction::OnDemand,
         round_timeout: Duration::from_secs(30),
         epoch_blocks: 1_000,
+        edit_genesis: |genesis| {
+            let each = Amount::from_time(1_000);
+            genesis.allocations.iter_mut().for_each(|allocation| allocation.value = each);
+        },
         ..LocalNetConfig::new(4, 7)
     }
 }

@@ -95,10 +95,12 @@ impl LocalNet {
     /// # Errors
     /// [`NodeError::InvalidArgument`] where there is no such node; [`NodeError::Storage`].
     pub fn is_final(&self, node: usize, txid: &Txid) -> Result<bool, NodeError> {
+        if self.node_state(node)? == LocalNodeState::Down {
+            return Ok(false);
+        }
         match self.node(node)?.transaction_status(txid) {
-            Ok(status) => Ok(status.is_some_and(|status| status.is_final())),
             Err(NodeError::Closed) => Ok(false),
-            Err(error) => Err(error),
+            status => Ok(status?.is_some_and(|status| status.is_final())),
         }
     }
 

@@ -1,6 +1,6 @@
 //! A message between two nodes while it is under way.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::engine::input::VerifiedMessage;
 use crate::engine::verify::{MessageError, VerifyContext, verify_message};
@@ -42,9 +42,11 @@ struct Belief {
 /// What a receiver finds in a parcel.
 pub(super) enum Opened {
     /// Another receiver checked it, against the same masternode sets.
-    Believed(VerifiedMessage),
-    /// It is to be checked.
-    Unchecked(Message),
+    Believed(Box<VerifiedMessage>),
+    /// A transaction, to be checked with others.
+    Transaction(Arc<Transaction>),
+    /// Something else, to be checked.
+    Other(Box<Message>),
 }
 
 impl Parcel {
@@ -77,10 +79,18 @@ impl Parcel {
     /// What is in it, decoded, with nothing checked that was not checked already.
     pub(super) fn open(&self, context: &VerifyContext<'_>) -> Result<Opened, MessageError> {
         let believed = self.belief().and_then(|belief| belief.as_ref()?.holds(context));
-        match believed {
-            Some(message) => Ok(Opened::Believed(message)),
-            None => self.message().map(Opened::Unchecked),
+        if let Some(message) = believed {
+            return Ok(Opened::Believed(Box::new(message)));
         }
+        if let Content::Value(message) = &self.content
+            && let Message::Transaction(transaction) = &**message
+        {
+            return Ok(Opened::Transaction(Arc::clone(transaction)));
+        }
+        Ok(match self.message()? {
+            Message::Transaction(transaction) => Opened::Transaction(transaction),
+            other => Opened::Other(Box::new(other)),
+        })
     }
 
     /// The message itself.
@@ -125,15 +135,9 @@ impl Belief {
     }
 }
 
-impl From<Message> for Parcel {
+impl From<Message> for Arc<Parcel> {
     fn from(message: Message) -> Self {
-        Parcel::of(message)
-    }
-}
-
-impl From<Message> for std::sync::Arc<Parcel> {
-    fn from(message: Message) -> Self {
-        std::sync::Arc::new(Parcel::of(message))
+        Arc::new(Parcel::of(message))
     }
 }
 

@@ -24,7 +24,6 @@ use crate::engine::verify::{MessageError, VerifyContext};
 use crate::ledger::transaction::TransactionError;
 use crate::types::hash::Wtxid;
 use crate::types::map::HashMap;
-use crate::types::message::Message;
 use crate::types::verified::VerifiedTransaction;
 
 /// What waits to be checked at one node.
@@ -188,15 +187,15 @@ fn check(shared: &Shared, batch: &[(PeerId, Arc<Parcel>)]) -> Vec<Request> {
     for ((from, parcel), opened) in batch.iter().zip(opened) {
         let checked = match opened {
             Err(error) => Err(error),
-            Ok(Opened::Believed(message)) => Ok(message),
-            Ok(Opened::Unchecked(Message::Transaction(_))) => {
+            Ok(Opened::Believed(message)) => Ok(*message),
+            Ok(Opened::Transaction(_)) => {
                 let checked = transactions.next().expect("one for each that was not checked");
                 checked
                     .map(VerifiedMessage::Transaction)
                     .map_err(MessageError::from)
                     .inspect(|message| parcel.believe(message, &context))
             }
-            Ok(Opened::Unchecked(message)) => parcel.check(message, &context),
+            Ok(Opened::Other(message)) => parcel.check(*message, &context),
         };
         requests.extend(request(shared, *from, parcel, checked));
     }
@@ -209,7 +208,7 @@ fn check_transactions(
     opened: &[Result<Opened, MessageError>],
 ) -> Vec<Result<VerifiedTransaction, TransactionError>> {
     let transactions = opened.iter().filter_map(|opened| match opened {
-        Ok(Opened::Unchecked(Message::Transaction(transaction))) => Some(Arc::clone(transaction)),
+        Ok(Opened::Transaction(transaction)) => Some(Arc::clone(transaction)),
         _ => None,
     });
     verify_and_remember(shared, transactions.collect())
@@ -252,7 +251,7 @@ mod tests {
     use super::*;
     use crate::types::chain::Height;
     use crate::types::keys::KeyPair;
-    use crate::types::message::Request as Question;
+    use crate::types::message::{Message, Request as Question};
 
     fn parcel(height: usize) -> Arc<Parcel> {
         Arc::new(Parcel::of(Message::Request(Question::Decided(Height(height as u64)))))

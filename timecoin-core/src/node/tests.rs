@@ -3,7 +3,7 @@
 
 mod tables;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
@@ -35,6 +35,9 @@ struct Breaking {
     breaks_persist: AtomicBool,
     breaks_apply: AtomicBool,
     panics: AtomicBool,
+    n_persists: AtomicUsize,
+    /// While somebody holds it a write does not end.
+    holds_persist: Mutex<()>,
 }
 
 impl Breaking {
@@ -64,6 +67,8 @@ impl Storage for Breaking {
 
     fn persist(&self, records: &[Record], blocks: &[Arc<BlockCommit>]) -> Result<(), StorageError> {
         self.check(&self.breaks_persist)?;
+        self.n_persists.fetch_add(1, Ordering::SeqCst);
+        drop(self.holds_persist.lock().unwrap());
         self.inner.persist(records, blocks)
     }
 
@@ -140,6 +145,8 @@ fn breakable(behind: bool) -> (Node, Wallet, Arc<Breaking>) {
         breaks_persist: AtomicBool::new(false),
         breaks_apply: AtomicBool::new(false),
         panics: AtomicBool::new(false),
+        n_persists: AtomicUsize::new(0),
+        holds_persist: Mutex::new(()),
     });
     let storage: Arc<dyn Storage> = breaking.clone();
     let opened = Opened { storage, ..opened };
@@ -224,6 +231,43 @@ fn a_panic_in_the_engine_is_contained() {
     node.shared().inbox.push(Request::Panic, super::parking::Deadline::after(LONG)).unwrap();
     assert_eq!(waiting.join().unwrap(), ErrorCode::Poisoned);
     assert_poisoned(&node, &wallet, "asked to");
+}
+
+/// Waits until it holds.
+fn until(mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + LONG;
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "it does not come to hold");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_crash_lets_nothing_out_that_waits_behind_a_write() {
+    let (node, wallet, breaking) = breakable(true);
+    let events = node.subscribe();
+    let held = breaking.holds_persist.lock().unwrap();
+    let first = wallet.pay(&bob(), Amount::from_time(1)).unwrap();
+    until(|| breaking.n_persists.load(Ordering::SeqCst) == 1);
+    let (other, payer) = (node.clone(), wallet.clone());
+    let paying = thread::spawn(move || payer.pay(&bob(), Amount::from_time(2)));
+    until(|| {
+        node.metrics().iter().any(|m| m.name == "timecoin_engine_inputs_total" && m.value == 2.0)
+    });
+    let crashing = thread::spawn(move || other.crash(LONG));
+    until(|| node.state() != NodeState::Running);
+    drop(held);
+    crashing.join().unwrap().unwrap();
+    assert_eq!(paying.join().unwrap().unwrap_err().code(), ErrorCode::Closed);
+    assert_eq!(breaking.n_persists.load(Ordering::SeqCst), 1, "what was under way, and no more");
+    let told = std::iter::from_fn(|| events.try_next()).map(|event| match event.kind {
+        NodeEventKind::TransactionStatus { txid, status } => {
+            assert_eq!(txid, first.txid);
+            status.name()
+        }
+        kind => kind.name(),
+    });
+    assert_eq!(told.collect::<Vec<_>>(), ["pending", "closed"]);
 }
 
 type Line = (PublicKey, Mutex<Sender<(PublicKey, Message)>>);
