@@ -19,8 +19,8 @@ use timecoin_core::types::message::Message;
 use timecoin_core::types::verified::VerifiedTransaction;
 use timecoin_core::{Chain, KeyPair, Timestamp, Wtxid};
 
-use crate::setup::{Payers, cpu_time, on_demand};
-use crate::table::{Row, Table, micros};
+use crate::setup::{Payers, cpu_time, micros, on_demand};
+use crate::table::{Row, Table};
 
 /// From submission to the state after the block, for each payment and engine.
 pub(crate) fn payments(_: &mut Criterion, table: &mut Table) {

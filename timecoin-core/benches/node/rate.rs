@@ -8,8 +8,8 @@ use criterion::{Criterion, Throughput};
 use timecoin_core::types::keys::{InputSignature, verify_inputs};
 use timecoin_core::{Node, Transaction};
 
-use crate::setup::{Payers, n_final, process_time, running, signatures};
-use crate::table::{Row, Samples, Table, micros};
+use crate::setup::{Payers, micros, n_final, process_time, running, signatures};
+use crate::table::{Row, Samples, Table};
 
 /// Two threads submit signed payments in batches to a node in memory.
 pub(crate) fn solo(criterion: &mut Criterion, table: &mut Table) {

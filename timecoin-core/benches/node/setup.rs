@@ -207,3 +207,8 @@ const AMOUNT: Amount = Amount::from_units(1_000);
 
 /// More than a payment with one input and two outputs requires.
 const FEE: Amount = Amount::from_units(1_000);
+
+/// A time in microseconds.
+pub(crate) fn micros(seconds: f64) -> String {
+    format!("{:.2} µs", seconds * 1e6)
+}

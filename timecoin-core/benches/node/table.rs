@@ -70,11 +70,6 @@ pub(crate) fn millis(seconds: f64) -> String {
     format!("{:.3} ms", seconds * 1e3)
 }
 
-/// A time in microseconds.
-pub(crate) fn micros(seconds: f64) -> String {
-    format!("{:.2} µs", seconds * 1e6)
-}
-
 fn percentile(samples: &[f64], percent: usize) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -197,7 +197,7 @@ impl Engine {
             Ok(evicted) => {
                 for (transaction, outpoint) in evicted {
                     let rejection = Rejection::WaitingRoomFull { outpoint };
-                    let status = TransactionStatus::Rejected(rejection);
+                    let status = rejection.into();
                     self.notify(Event::Transaction { transaction, status });
                 }
                 Ok(())

@@ -202,7 +202,7 @@ fn invalid_blocks_are_proposed_and_never_decided() {
         .filter_map(|signed| signed.ballot.choice.block())
         .collect();
     assert!(proposed.len() > 3, "{} blocks", proposed.len());
-    let mut decided = stage.sim.archive().blocks();
+    let decided = stage.sim.archive().blocks();
     assert!(!decided.map(|c| c.connected.block.hash()).any(|hash| proposed.contains(&hash)));
 }
 
