@@ -54,7 +54,21 @@ impl Engine {
             self.finality.freeze();
             self.guard.freeze();
         }
-        for record in records.into_iter().filter(|record| record.epoch() == epoch) {
+        // Ballots first: counting votes makes Commits due, and a block that this masternode has
+        // Prepared may stand against them (F5a).
+        let of_epoch = records.into_iter().filter(|record| record.epoch() == epoch);
+        let (recorded_ballots, others): (Vec<Record>, Vec<Record>) =
+            of_epoch.partition(|record| matches!(record, Record::Ballot { .. }));
+        for record in recorded_ballots {
+            if let Record::Ballot { ballot, block, prepared } = record
+                && ballot.ballot.height == self.state.next_height()
+            {
+                self.restore_ballot(&mut ballots, ballot, block, prepared);
+            }
+        }
+        self.consensus.restore(ballots);
+        self.prepared_claims.forget();
+        for record in others {
             match record {
                 Record::Votes { batch, transactions, supports, certificates } => {
                     for transaction in transactions {
@@ -76,15 +90,9 @@ impl Engine {
                     self.promise_again(&batch, &dead, utxos)?;
                     self.count_restored(batch, now, utxos)?;
                 }
-                Record::Ballot { ballot, block, prepared } => {
-                    if ballot.ballot.height == self.state.next_height() {
-                        self.restore_ballot(&mut ballots, ballot, block, prepared);
-                    }
-                }
-                Record::Frozen(_) | Record::Observing(_) => {}
+                Record::Ballot { .. } | Record::Frozen(_) | Record::Observing(_) => {}
             }
         }
-        self.consensus.restore(ballots);
         self.ask_first(is_new, now);
         if is_epoch_end && !self.is_silent() {
             self.send_inventory(now);
