@@ -193,9 +193,11 @@ impl Promises {
         if engine.state().epoch(chain) != promised.epoch || engine.own_index().is_none() {
             return Ok(());
         }
-        // It may have decided a block already.
-        let is_open = |(outpoint, _): &(&OutPoint, &Txid)| {
-            !matches!(view.lookup(outpoint), Ok(Lookup::Spent))
+        // It may have decided a block already. The claim of a masternode's name is no output that
+        // could be spent: there the confirmed transaction says so.
+        let is_open = |(outpoint, txid): &(&OutPoint, &Txid)| {
+            let is_confirmed = matches!(view.confirmed_at(txid), Ok(Some(_)));
+            !is_confirmed && !matches!(view.lookup(outpoint), Ok(Lookup::Spent))
         };
         for (outpoint, txid) in promised.commits.iter().filter(is_open) {
             if engine.finality().committed_spender(outpoint) != Some(*txid) {
