@@ -212,7 +212,7 @@ const BATCH_PAYMENTS: usize = 500;
 /// Payments on their way at a time: less than masternodes approve ahead of blocks.
 const AHEAD_MAX: usize = 3_000;
 
-const LOOK_EVERY: Duration = Duration::from_micros(200);
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 const STARTS: u64 = 20;
 
