@@ -171,6 +171,13 @@ impl Cluster {
         self.cut = pairs.filter(|(a, b)| group(*a) != group(*b)).collect();
     }
 
+    /// Cuts every wire but one direction of one.
+    pub(super) fn cut_but(&mut self, from: usize, to: usize) {
+        let n = self.nodes.len();
+        let pairs = (0..n).flat_map(|a| (0..n).map(move |b| (a, b)));
+        self.cut = pairs.filter(|pair| *pair != (from, to)).collect();
+    }
+
     pub(super) fn heal(&mut self) {
         self.cut.clear();
     }
@@ -280,7 +287,7 @@ impl Cluster {
         panic!("the cluster does not come to rest");
     }
 
-    fn deliver(&mut self, from: usize, to: usize, bytes: &[u8]) {
+    pub(super) fn deliver(&mut self, from: usize, to: usize, bytes: &[u8]) {
         let Some(engine) = &self.nodes[to].engine else { return };
         let message: Message = decode("message", bytes, bytes.len()).unwrap();
         let params = self.chain.params();

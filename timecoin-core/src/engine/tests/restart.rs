@@ -3,10 +3,15 @@
 use std::time::Duration;
 
 use super::cluster::Cluster;
+use crate::engine::input::Input;
 use crate::engine::output::TransactionStatus;
 use crate::params::BlockProduction;
 use crate::types::chain::Height;
+use crate::types::encode::encode;
+use crate::types::hash::Txid;
 use crate::types::keys::KeyPair;
+use crate::types::message::Message;
+use crate::types::vote::{Vote, VoteBatch};
 
 #[test]
 fn a_final_payment_survives_a_crash_before_any_block() {
@@ -84,4 +89,49 @@ fn nodes_that_crash_and_return_agree() {
             cluster.nodes.iter().map(|node| node.store.blocks.len()).collect();
         assert!(heights.iter().all(|height| *height > 20), "seed {seed}: {heights:?}");
     }
+}
+
+/// F5a across a crash; found as I4 by a soak of random scenarios.
+#[test]
+fn a_block_prepared_before_a_crash_holds_commits_back_after_it() {
+    let mut cluster = Cluster::new(4, |_| {});
+    let bob = KeyPair::from_seed(b"bob");
+    let settled = cluster.payment(1, &bob, 1_000_000);
+    cluster.submit(0, &settled).unwrap();
+    cluster.settle();
+    let first = cluster.payment(0, &bob, 1_000_000);
+    let second = cluster.payment(0, &bob, 2_000_000);
+    cluster.cut(&[&[0, 2], &[1, 3]]);
+    cluster.submit(0, &first).unwrap();
+    cluster.submit(1, &second).unwrap();
+    cluster.advance(Duration::from_secs(5));
+    cluster.cut_but(1, 0);
+    cluster.input(1, Input::ProduceBlock);
+    cluster.settle();
+    let prepared: Vec<Txid> = (cluster.engine(0).consensus().prepared_blocks())
+        .flat_map(|block| block.transactions().iter().map(|tx| tx.txid()))
+        .collect();
+    assert!(prepared.contains(&second.txid()), "node 0 has Prepared the second payment");
+
+    cluster.crash(0);
+    cluster.start(0);
+    cluster.settle();
+    cluster.advance(Duration::from_millis(1_500));
+    for voter in [2, 3] {
+        let batch = approve(&cluster, voter, first.txid());
+        cluster.deliver(voter, 0, &encode(&Message::Votes(batch)));
+    }
+    cluster.advance(Duration::from_millis(100));
+    let votes = cluster.engine(0).finality().get(&first.txid()).unwrap();
+    assert!(votes.is_certified());
+    assert!(!votes.own_commit(), "a Prepare stands against the first payment");
+}
+
+/// An Approve of one masternode, whatever it has said before.
+fn approve(cluster: &Cluster, node: usize, txid: Txid) -> VoteBatch {
+    let finality = cluster.engine(0).finality();
+    let (set, keys) = (finality.set(), &cluster.nodes[node].keys);
+    let voter = set.index_of(&keys.public()).unwrap();
+    let votes = vec![Vote::Approve(txid)];
+    VoteBatch::sign(cluster.chain.id(), finality.epoch(), set.hash(), voter, votes, keys)
 }
