@@ -51,7 +51,8 @@ fn kill_again_and_again(n_kills: u64, random: &mut Random) -> Told {
     let mut all = Told::default();
     let mut outsider = Outsider::new();
     for _ in 0..n_kills {
-        let delay = Duration::from_micros(random.below(LIFE_MAX.as_micros() as u64));
+        let delay =
+            Duration::from_micros(random.below(u64::try_from(LIFE_MAX.as_micros()).unwrap()));
         let told = live_and_die(&dir, delay);
         assert_eq!(told.bad, Vec::<String>::new(), "after {delay:?}");
         all.add(&told);
@@ -336,7 +337,7 @@ struct Random(u64);
 impl Random {
     fn new() -> Self {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        Random(now.as_nanos() as u64 | 1)
+        Random(u64::from(now.subsec_nanos()) | 1)
     }
 
     fn below(&mut self, limit: u64) -> u64 {

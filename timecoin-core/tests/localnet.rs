@@ -265,7 +265,7 @@ fn of_a_double_spend_at_two_nodes_one_at_most_is_final_and_a_block_settles_it() 
 fn a_node_that_stands_still_stalls_nobody() {
     let net = LocalNet::start(config(4)).unwrap();
     net.pause(3).unwrap();
-    let txids: Vec<Txid> = (0..50).map(|_| net.pay("alice", "bob", time(1))).flatten().collect();
+    let txids: Vec<Txid> = (0..50).flat_map(|_| net.pay("alice", "bob", time(1))).collect();
     assert!(txids.len() >= 16);
     net.wait_final_everywhere(txids.last().unwrap(), PATIENCE).unwrap();
     let height = net.height_min();

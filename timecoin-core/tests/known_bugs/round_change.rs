@@ -48,7 +48,7 @@ fn k11_timer_before_the_block_is_due() {
 fn k12_rounds_apart_after_an_outage() {
     let mut sim = network(4);
     only(&mut sim, |_, _, message| {
-        !crate::kit::first_height(message).is_some_and(|(phase, _)| phase == Phase::PrePrepare)
+        crate::kit::first_height(message).is_none_or(|(phase, _)| phase != Phase::PrePrepare)
     });
     let is_in = |sim: &timecoin_core::sim::Simulation, nodes: &[usize], round: u32| {
         nodes.iter().all(|node| round_of(sim, *node) == Some(Round(round)))

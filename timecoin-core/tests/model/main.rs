@@ -6,6 +6,8 @@
 //!
 //! `MODEL=full` checks the large ones too. `-- --nocapture` shows figures and runs.
 
+#![allow(clippy::print_stdout, reason = "figures and runs are printed")]
+
 mod check;
 mod consensus;
 mod finality;

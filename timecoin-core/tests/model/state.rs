@@ -54,8 +54,8 @@ impl State {
         }
         let view = View::new(protocol, self);
         let (decided, finals) = (view.decided, view.finals(0));
-        for height in 0..lowest {
-            self.left[height] = decided[height];
+        for (height, decided) in decided.into_iter().enumerate().take(lowest) {
+            self.left[height] = decided;
             self.proposals[height] = Default::default();
             for masternode in &mut self.masternodes[..n] {
                 masternode.ballots[height] = Ballots::default();
