@@ -1,8 +1,8 @@
 //! The C interface of a TimeCoin node: `libtimecoin` and its header `include/timecoin.h`.
 //!
 //! A function here converts, calls one method of `timecoin_core`, and converts back. Every export
-//! runs inside [`guard`]: process check, handle lookup, panics caught, status. Objects are handles
-//! of [`handle`]; the caller's memory is touched in [`pointer`] and nowhere else.
+//! runs inside `guard`: process check, handle lookup, panics caught, status. Objects are handles
+//! of `handle`; the caller's memory is touched in `pointer` and nowhere else.
 //! `tests/header.rs` makes the header from these files.
 
 #![deny(unsafe_op_in_unsafe_fn)]

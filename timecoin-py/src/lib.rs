@@ -1,6 +1,6 @@
 //! The Python module over [`timecoin_core`]: it converts, calls one method, converts back.
 //!
-//! Each file holds the classes of one subject; [`guard`] is the door that every call into core
+//! Each file holds the classes of one subject; `guard` is the door that every call into core
 //! goes through. Enumerations, exceptions and what needs `asyncio` are written in Python, in
 //! `python/timecoin/`; `_timecoin.pyi` beside them has the types.
 

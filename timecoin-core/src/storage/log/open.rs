@@ -23,7 +23,7 @@ impl RecordLog {
         Self::open_with(dir, options, |_| Ok(()))
     }
 
-    /// Opens the log and shows every record that is scanned (see [`Scan`]) to `visit`, in order,
+    /// Opens the log and shows every record that is scanned (see `Scan`) to `visit`, in order,
     /// so that a caller's index costs no second pass. Records that were shown before an open
     /// fails are to be forgotten with it.
     ///
