@@ -16,6 +16,7 @@ mod rate;
 mod setup;
 mod table;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use criterion::Criterion;
@@ -48,11 +49,15 @@ fn main() {
         .measurement_time(Duration::from_secs(4))
         .without_plots();
     let mut table = Table::default();
+    let mut failed = Vec::new();
     for (name, measure) in PARTS {
         if wanted.is_empty() || wanted.iter().any(|part| name.starts_with(part.as_str())) {
-            measure(&mut criterion, &mut table);
+            // A row that fails costs the others nothing; it fails the whole at the end.
+            let row = AssertUnwindSafe(|| measure(&mut criterion, &mut table));
+            failed.extend(catch_unwind(row).is_err().then_some(*name));
         }
     }
     criterion.final_summary();
     table.print();
+    assert!(failed.is_empty(), "not measured: {failed:?}");
 }
