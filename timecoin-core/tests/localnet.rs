@@ -261,6 +261,17 @@ fn of_a_double_spend_at_two_nodes_one_at_most_is_final_and_a_block_settles_it() 
     net.close(PATIENCE).unwrap();
 }
 
+/// A masternode may sign its own Approve when the others have made the payment final.
+#[test]
+fn what_is_final_is_never_told_to_be_less() {
+    let net = LocalNet::start(config(4)).unwrap();
+    for _ in 0..400 {
+        let txid = net.pay("alice", "alice", time(1)).unwrap();
+        net.wait_final_everywhere(&txid, PATIENCE).unwrap();
+    }
+    net.close(PATIENCE).unwrap();
+}
+
 #[test]
 fn a_node_that_stands_still_stalls_nobody() {
     let net = LocalNet::start(config(4)).unwrap();

@@ -115,7 +115,17 @@ impl Engine {
         }
     }
 
+    /// Tells how far a transaction is, unless more was told: the votes of others may have made it
+    /// certified or final before this masternode signs its own.
     fn notify_status(&mut self, txid: &Txid, status: TransactionStatus) {
+        let is_told = self.finality.get(txid).is_some_and(|votes| match status {
+            TransactionStatus::Approved => votes.is_certified() || votes.is_final(),
+            TransactionStatus::Certified | TransactionStatus::Contested => votes.is_final(),
+            _ => false,
+        });
+        if is_told {
+            return;
+        }
         if let Some(entry) = self.mempool.get(txid) {
             let transaction = entry.transaction.clone();
             self.notify(Event::Transaction { transaction, status });
