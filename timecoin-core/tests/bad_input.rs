@@ -78,6 +78,15 @@ impl Bench {
         transaction
     }
 
+    /// Waits until a transaction is so far.
+    fn wait_for(&self, txid: &Txid, status: &TransactionStatus) {
+        let deadline = std::time::Instant::now() + LONG;
+        while self.node.transaction_status(txid).unwrap().as_ref() != Some(status) {
+            assert!(std::time::Instant::now() < deadline, "not {}", status.name());
+            std::thread::yield_now();
+        }
+    }
+
     /// The error of a transaction, which has changed nothing.
     fn refusal(&self, transaction: &Transaction) -> ErrorCode {
         self.refusal_of_bytes(&encode(transaction))
@@ -251,6 +260,7 @@ fn a_double_spend_is_refused_at_every_stage() {
         config
     });
     let first = alone.node.submit_transaction(alone.payment(0, |_| {})).unwrap();
+    alone.wait_for(&first, &TransactionStatus::Approved);
     let double =
         |bench: &Bench| bench.payment(0, |tx| tx.outputs[0].address = bench.owner.address());
     assert_eq!(alone.refusal(&double(&alone)), ErrorCode::ConflictsWithApproved);
