@@ -9,6 +9,7 @@ pub mod localnet;
 pub mod mempool;
 pub mod node;
 pub mod params;
+pub mod peers;
 pub mod sim;
 pub mod storage;
 pub mod testbed;

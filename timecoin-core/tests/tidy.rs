@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("votes", &["types"]),
     ("finality", &["types", "votes"]),
     ("consensus", &["types", "ledger"]),
+    ("peers", &["types", "params"]),
     ("engine", &["types", "params", "ledger", "mempool", "votes", "finality", "consensus"]),
     ("storage", &["types", "params", "ledger", "engine"]),
     (
@@ -49,8 +50,21 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that are functions of their arguments.
-const PURE: &[&str] =
-    &["types", "params", "ledger", "mempool", "votes", "finality", "consensus", "engine", "sim"];
+const PURE: &[&str] = &[
+    "types",
+    "params",
+    "ledger",
+    "mempool",
+    "votes",
+    "finality",
+    "consensus",
+    "peers",
+    "engine",
+    "sim",
+];
+
+/// What `peers` may take from `std::net`: values, none of which listens or connects.
+const ADDRESSES: &[&str] = &["IpAddr", "Ipv4Addr", "Ipv6Addr", "SocketAddr"];
 
 /// What no pure module may name.
 const IMPURE: &[&str] = &[
@@ -129,6 +143,12 @@ fn read(dir: &Path, path: PathBuf) -> Source {
     Source { path, module, is_test, text }
 }
 
+/// Whether this is what stands behind `use std::net::` in a line that names addresses only.
+fn names_only_addresses(names: &str) -> bool {
+    let names = names.trim_end_matches(';').trim_start_matches('{').trim_end_matches('}');
+    names.split(',').all(|name| ADDRESSES.contains(&name.trim()))
+}
+
 fn report(broken: &[String]) {
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }
@@ -165,7 +185,11 @@ fn pure_modules_name_no_clock_thread_lock_or_io() {
     let mut broken = Vec::new();
     let sources = sources(&root().join("src"));
     for source in sources.iter().filter(|s| PURE.contains(&s.module.as_str()) && !s.is_test) {
-        for (number, line) in source.code() {
+        let code = source.code().filter(|(_, line)| {
+            let addresses = line.trim().strip_prefix("use std::net::");
+            source.module != "peers" || !addresses.is_some_and(names_only_addresses)
+        });
+        for (number, line) in code {
             for word in IMPURE.iter().filter(|word| line.contains(**word)) {
                 broken.push(format!("{}:{number}: {word}", source.path.display()));
             }
