@@ -5,8 +5,10 @@
 //! the file that the address book is kept in belong to the caller. Everything that peers can fill
 //! is bounded by a number in [`PeerLimits`] or by a constant beside the table.
 
+pub mod address;
 pub mod rate;
 pub mod seen;
+pub mod slots;
 
 use self::rate::{Rate, Rates};
 
