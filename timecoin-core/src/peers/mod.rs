@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod rate;
+pub mod score;
 pub mod seen;
 pub mod slots;
 
