@@ -6,10 +6,13 @@
 //! is bounded by a number in [`PeerLimits`] or by a constant beside the table.
 
 pub mod address;
+pub mod book;
 pub mod rate;
 pub mod score;
 pub mod seen;
 pub mod slots;
+
+use rand_core::Rng;
 
 use self::rate::{Rate, Rates};
 
@@ -110,4 +113,10 @@ impl Default for Rates {
             control: rate(20, 100, 65_536, 262_144),
         }
     }
+}
+
+/// A number below `bound`; 0 where there is none.
+fn below(rng: &mut impl Rng, bound: usize) -> usize {
+    let product = u128::from(rng.next_u64()) * bound as u128;
+    usize::try_from(product >> 64).unwrap_or(0)
 }
