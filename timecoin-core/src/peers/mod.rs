@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod book;
+pub mod dial;
 pub mod rate;
 pub mod score;
 pub mod seen;

@@ -221,6 +221,12 @@ impl Slots {
         self.handshakes.len()
     }
 
+    /// Whether `ip` counts against its subnet: not where all nodes are on one site.
+    pub(super) fn has_subnet_limit(&self, ip: IpAddr) -> bool {
+        let is_site = self.limits.private_addresses && is_local(ip);
+        !is_site && !self.is_exempt(ip)
+    }
+
     fn count(&self, is_counted: impl Fn(&Connection) -> bool) -> usize {
         let in_slots = self.connections.values().filter(|connection| !connection.is_masternode);
         in_slots.filter(|connection| is_counted(connection)).count()
@@ -307,8 +313,7 @@ impl Slots {
             Direction::Inbound => self.limits.inbound_per_subnet_max,
             Direction::Outbound => self.limits.outbound_per_subnet_max,
         };
-        let is_site = self.limits.private_addresses && is_local(ip);
-        let is_full = taken >= max && !self.is_exempt(ip) && !is_site;
+        let is_full = taken >= max && self.has_subnet_limit(ip);
         if is_full { Err(Refusal::SubnetFull) } else { Ok(()) }
     }
 
