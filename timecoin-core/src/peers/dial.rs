@@ -162,7 +162,7 @@ impl DialSchedule {
                 && !dialing.contains(key)
                 && is_routable(*address, self.limits.private_addresses)
                 && self.is_ready(*address, self.limits.reserved_backoff_ms_max, now)
-                && !context.scores.is_banned(Some(key), address.ip(), now)
+                && !context.scores.is_key_banned(key, now)
         });
         due.map(|(key, address)| Dial { address, key: Some(key), kind: DialKind::Reserved })
     }

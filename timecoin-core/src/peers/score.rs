@@ -182,9 +182,13 @@ impl Scores {
     /// Whether the key or the host is banned at `now`.
     pub fn is_banned(&self, key: Option<&PublicKey>, ip: IpAddr, now: Timestamp) -> bool {
         let subjects = self.subjects(key.copied(), Some(ip));
-        subjects.iter().any(|subject| {
-            self.records.get(subject).is_some_and(|record| record.banned_until > now)
-        })
+        subjects.iter().any(|subject| self.is_subject_banned(subject, now))
+    }
+
+    /// Whether the key is banned at `now`, wherever it is. For masternodes of the set: one must
+    /// not be out of reach because of what somebody else does from the same host.
+    pub fn is_key_banned(&self, key: &PublicKey, now: Timestamp) -> bool {
+        self.is_subject_banned(&Subject::Key(*key), now)
     }
 
     /// The points of a key at `now`, begun ones included.
@@ -207,6 +211,10 @@ impl Scores {
         let ip = ip.filter(|ip| !self.loopback_exempt || !is_loopback(*ip));
         let host = ip.map(|ip| Subject::Host(host(ip)));
         key.map(Subject::Key).into_iter().chain(host).collect()
+    }
+
+    fn is_subject_banned(&self, subject: &Subject, now: Timestamp) -> bool {
+        self.records.get(subject).is_some_and(|record| record.banned_until > now)
     }
 
     fn unit(&self) -> u64 {

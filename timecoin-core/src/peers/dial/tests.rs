@@ -229,11 +229,14 @@ fn banned_and_connected_peers_are_not_dialled() {
     world.reserved = vec![(key(9), apart(9))];
     world.scores.on_misbehavior(None, apart(1).ip(), Misbehavior::Undecodable, NOW);
     world.scores.on_misbehavior(Some(key(9)), apart(8).ip(), Misbehavior::Undecodable, NOW);
+    // Somebody else of the host of a masternode misbehaved.
+    world.reserved.push((key(7), apart(7)));
+    world.scores.on_misbehavior(Some(key(6)), apart(7).ip(), Misbehavior::Undecodable, NOW);
     // The peer at the second address is connected from elsewhere.
     world.book.on_connected(apart(2), key(2), NOW);
     world.slots.admit(ConnectionId(50), key(2), apart(77), Direction::Inbound, false);
     let dials = world.poll_all(NOW);
-    assert_eq!(dials.iter().map(|dial| dial.address).collect::<Vec<_>>(), [apart(3)]);
+    assert_eq!(dials.iter().map(|dial| dial.address).collect::<Vec<_>>(), [apart(7), apart(3)]);
 }
 
 #[test]
