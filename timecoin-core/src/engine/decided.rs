@@ -198,6 +198,7 @@ impl Engine {
         self.drop_stale_evidence();
         self.prepared_claims.forget();
         self.late.clear();
+        self.decided_at = Some(now);
         self.last_proposal = None;
         self.recorded.blocks.clear();
         self.recorded.prepared = None;

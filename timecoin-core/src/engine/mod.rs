@@ -5,6 +5,7 @@
 //! input has a file of its own, which holds everything that it can cause.
 
 mod ballot;
+mod behind;
 mod certificate;
 mod decided;
 mod epoch;
@@ -21,6 +22,7 @@ mod settled;
 mod sizes;
 mod timeout;
 mod transaction;
+mod unknown;
 pub mod verify;
 mod view;
 mod vote;
@@ -50,11 +52,13 @@ use crate::types::map::HashSet;
 use crate::types::masternode_set::{MasternodeIndex, MasternodeSet};
 use crate::types::message::{Message, Proposal};
 use crate::types::verified::{Verified, VerifiedTransaction};
+use behind::Told;
 use input::{Input, PeerId, VerifiedMessage};
 use output::{Event, Halt, Output, Record, To};
 use proposal::PreparedClaims;
 use restore::Restore;
 use timeout::Timers;
+use unknown::Unknown;
 use view::{DecidedView, SpendableView, Unstaged};
 
 /// What an engine is made of.
@@ -96,6 +100,13 @@ pub struct Engine {
     held: VecDeque<(PeerId, VerifiedMessage)>,
     held_unverified: VecDeque<(PeerId, Message)>,
     late: BTreeSet<(PeerId, Phase)>,
+    /// Who was sent a block because of a message about it.
+    told_blocks: Told,
+    /// Who was sent votes or certificates because of votes that it repeated.
+    told_finals: Told,
+    /// When the tip was decided here; none for the one of an earlier life.
+    decided_at: Option<Timestamp>,
+    unknown: Unknown,
     last_proposal: Option<Proposal>,
     /// Commits to the tip that were verified here, in the round of its certificate.
     tip_seals: Vec<Seal>,
@@ -150,6 +161,10 @@ impl Engine {
             held: VecDeque::new(),
             held_unverified: VecDeque::new(),
             late: BTreeSet::new(),
+            told_blocks: Told::new(1, round_timeout),
+            told_finals: Told::new(FINALS_TOLD_MAX, round_timeout),
+            decided_at: None,
+            unknown: Unknown::default(),
             last_proposal: None,
             tip_seals: Vec::new(),
             prepared_claims: PreparedClaims::default(),
@@ -341,6 +356,9 @@ fn backlog_max(chain: &Chain) -> Backlog {
         bytes: params.block_bytes_max as usize / 2,
     }
 }
+
+/// Batches of votes and certificates for a voter that repeats itself, in a while.
+const FINALS_TOLD_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests;

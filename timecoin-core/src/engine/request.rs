@@ -6,7 +6,7 @@ use super::output::{Halt, Output, To};
 use crate::types::message::{Message, Request};
 
 /// Transactions that one answer holds, and their bytes. Who lacks more asks again.
-const ANSWERED_MAX: usize = 256;
+pub(super) const ANSWERED_MAX: usize = 256;
 const ANSWERED_BYTES_MAX: usize = 1_000_000;
 
 impl Engine {

@@ -1,6 +1,7 @@
 //! Engines against each other: every message through its codec and the verifier, in an order
 //! and with losses that a seed decides, on a clock that stands still unless a test moves it.
 
+mod behind;
 mod cluster;
 mod late;
 mod many;

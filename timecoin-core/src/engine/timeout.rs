@@ -1,6 +1,6 @@
 //! What happens because time has passed, and when that is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::Engine;
@@ -9,7 +9,9 @@ use super::output::{Event, Halt, Rejection, To, TransactionStatus};
 use crate::ledger::view::UtxoView;
 use crate::params::BlockProduction;
 use crate::types::chain::Timestamp;
+use crate::types::keys::Signature;
 use crate::types::message::{Message, Request, RoundChange};
+use crate::types::vote::VoteBatch;
 
 /// The first repetition of a message that brought no decision; each later one waits twice as
 /// long.
@@ -36,6 +38,8 @@ pub(super) struct Timers {
     final_bytes: usize,
     repeat_at: Option<Timestamp>,
     repeat_delay: Duration,
+    /// Own batches of the last while, oldest first.
+    fresh: VecDeque<(Timestamp, Signature)>,
     ask_at: Option<(Timestamp, PeerId)>,
     /// Who was asked and brought no block.
     asked: BTreeSet<PeerId>,
@@ -63,6 +67,21 @@ impl Timers {
             self.repeat_delay = REPEAT_FIRST;
             self.repeat_at = Some(now.after(REPEAT_FIRST));
         }
+    }
+
+    /// Own votes were sent.
+    pub(super) fn sent_votes(&mut self, batch: &VoteBatch, now: Timestamp) {
+        self.forget_fresh(now);
+        self.fresh.push_back((now, batch.signature));
+    }
+
+    fn forget_fresh(&mut self, now: Timestamp) {
+        let is_fresh = |at: Timestamp| at <= now && now < at.after(REPEAT_FIRST);
+        while self.fresh.pop_front_if(|(at, _)| !is_fresh(*at)).is_some() {}
+    }
+
+    fn is_fresh(&self, batch: &VoteBatch) -> bool {
+        self.fresh.iter().any(|(_, signature)| *signature == batch.signature)
     }
 
     /// Somebody is ahead: ask it for the block, now or if it does not come by itself. Who was
@@ -125,6 +144,7 @@ impl Engine {
         self.sign_votes(now, utxos)?;
         self.expire_waiting(now);
         self.ask_if_behind(now);
+        self.ask_for_unknown(now, utxos)?;
         self.repeat_if_undecided(now);
         Ok(())
     }
@@ -134,7 +154,8 @@ impl Engine {
         let ask = self.timers.ask_at.map(|(at, _)| at);
         let expiry = self.mempool.next_expiry();
         let round = self.consensus.timer();
-        [due, round, self.timers.repeat_at, ask, expiry, self.silent_until]
+        let unknown = self.unknown.ask_at();
+        [due, round, self.timers.repeat_at, ask, unknown, expiry, self.silent_until]
             .into_iter()
             .flatten()
             .min()
@@ -185,7 +206,7 @@ impl Engine {
         if self.timers.repeat_at.is_none_or(|at| at > now) {
             return;
         }
-        let n_sent = self.repeat_votes() + self.repeat_ballots();
+        let n_sent = self.repeat_votes(now) + self.repeat_ballots();
         if n_sent == 0 {
             self.timers.repeat_at = None;
             return;
@@ -195,14 +216,19 @@ impl Engine {
         self.timers.repeat_at = Some(now.after(self.timers.repeat_delay));
     }
 
-    fn repeat_votes(&mut self) -> usize {
+    fn repeat_votes(&mut self, now: Timestamp) -> usize {
         let Some(own) = self.finality.own().filter(|_| self.finality.set().len() > 1) else {
             return 0;
         };
         let batches = self.finality.undecided_batches(own, BATCHES_REPEATED_MAX);
         let n_batches = batches.len();
+        self.timers.forget_fresh(now);
+        // What was sent just now has not had its time, and there is always some under load.
         for batch in batches {
-            self.send(To::All, Message::Votes((**batch).clone()));
+            if self.timers.is_fresh(&batch) {
+                continue;
+            }
+            self.send(To::All, Message::Votes(VoteBatch::clone(&batch)));
         }
         n_batches
     }

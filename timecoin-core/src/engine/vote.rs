@@ -1,6 +1,6 @@
 //! Votes: this masternode's own on their way out, everybody's on their way in.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::Engine;
@@ -9,11 +9,11 @@ use super::output::{Event, Halt, Record, Rejection, To, TransactionStatus};
 use crate::finality::{Milestone, TxVotes};
 use crate::ledger::view::UtxoView;
 use crate::mempool::Mempool;
-use crate::types::chain::Timestamp;
+use crate::types::chain::{Height, Timestamp};
 use crate::types::evidence::{Contradiction, Evidence};
 use crate::types::hash::Txid;
-use crate::types::keys::KeyPair;
-use crate::types::message::{Message, Request};
+use crate::types::keys::{KeyPair, Signature};
+use crate::types::message::Message;
 use crate::types::transaction::OutPoint;
 use crate::types::verified::{Verified, VerifiedTransaction};
 use crate::types::vote::{BATCH_VOTES_MAX, RejectReason, Vote, VoteBatch, VoteKind};
@@ -22,9 +22,6 @@ use crate::votes::VoteRef;
 /// Batches that are remembered while a record is made; looking further back costs more than
 /// asking the table of what is recorded.
 const LEANED_ON_MAX: usize = 16;
-
-/// Certificates sent to a voter that repeats itself, for one of its batches.
-const CERTIFICATES_PER_ANSWER_MAX: usize = 64;
 
 impl Engine {
     /// Signs the votes that were gathered, records them, sends them, and counts them like
@@ -38,6 +35,7 @@ impl Engine {
                 let record = self.record_votes(&batch);
                 self.persist(record);
                 self.send(To::All, Message::Votes(VoteBatch::clone(&batch)));
+                self.timers.sent_votes(&batch, now);
                 self.notify_approved(&batch);
                 let milestones = self.finality.on_votes(&batch);
                 self.reach(milestones, None, now, utxos)?;
@@ -144,7 +142,12 @@ impl Engine {
             return Ok(());
         }
         self.recall_votes(batch, now);
-        let milestones = self.finality.on_votes(batch);
+        let mut milestones = self.finality.on_votes(batch);
+        // Who shows the votes of others answers a question, and asks none.
+        let voter = self.finality.set().get(batch.voter).map(|member| member.consensus_key);
+        if voter != Some(from) {
+            milestones.retain(|milestone| !matches!(milestone, Milestone::Behind(_)));
+        }
         self.reach(milestones, Some(from), now, utxos)
     }
 
@@ -157,7 +160,7 @@ impl Engine {
         utxos: &dyn UtxoView,
     ) -> Result<(), Halt> {
         let mut unknown = Vec::new();
-        let mut n_answers = 0;
+        let mut behind = Vec::new();
         for milestone in milestones {
             match milestone {
                 Milestone::Certified(txid) => {
@@ -174,48 +177,82 @@ impl Engine {
                     self.on_contradicting_votes(&approve, &reject, now)?;
                 }
                 Milestone::Unknown(txid) => unknown.push(txid),
-                Milestone::Behind(txid) if n_answers < CERTIFICATES_PER_ANSWER_MAX => {
-                    n_answers += 1;
-                    self.answer_with_certificate(from, &txid);
-                }
-                Milestone::Behind(_) => {}
+                Milestone::Behind(txid) => behind.push(txid),
             }
         }
-        self.ask_for_unknown(from, unknown, utxos)
+        if let Some(from) = from {
+            self.answer_repeated(from, &behind, now);
+        }
+        self.on_unknown(from, unknown, now, utxos)
     }
 
-    fn ask_for_unknown(
+    /// Votes on transactions that are not here: a block holds them, or they are to come.
+    fn on_unknown(
         &mut self,
         from: Option<PeerId>,
         mut txids: Vec<Txid>,
+        now: Timestamp,
         utxos: &dyn UtxoView,
     ) -> Result<(), Halt> {
         txids.sort_unstable();
         txids.dedup();
         let mut missing = Vec::new();
+        let mut lowest: Option<Height> = None;
         for txid in txids {
             match self.decided_view(utxos).confirmed_at(&txid)? {
                 None if !self.mempool.is_waiting(&txid) => missing.push(txid),
                 None => {}
                 Some(height) => {
-                    // The voter has not seen the block that holds it, or this vote is a record
-                    // from before that block.
                     self.finality.settle(&txid, std::iter::empty());
-                    self.answer_with_block(from, height);
+                    lowest = Some(lowest.map_or(height, |lowest| lowest.min(height)));
                 }
             }
         }
-        if let Some(from) = from.filter(|_| !missing.is_empty()) {
-            self.send(To::Peer(from), Message::Request(Request::Transactions(missing)));
+        if let (Some(from), Some(height)) = (from, lowest) {
+            self.answer_late_vote(from, height, now);
+        }
+        if let Some(from) = from {
+            self.look_for(from, missing, now);
         }
         Ok(())
     }
 
-    fn answer_with_certificate(&mut self, from: Option<PeerId>, txid: &Txid) {
-        let certificate = self.finality.finality_certificate(txid);
-        if let (Some(from), Some(certificate)) = (from, certificate) {
-            let message = Message::FinalityCertificate((*certificate).clone());
-            self.send(To::Peer(from), message);
+    /// The voter has not seen the block that holds what it votes on, or its vote was only under
+    /// way when the block was decided: then it does not say it again.
+    fn answer_late_vote(&mut self, from: PeerId, height: Height, now: Timestamp) {
+        let is_news = self.decided_at.is_some_and(|at| self.told_blocks.is_news(at, now));
+        if !is_news && self.told_blocks.may_tell(from, now) {
+            self.answer_with_block(Some(from), height);
+        }
+    }
+
+    /// A voter that says again what is final here lacks Commits: it is shown the batches that hold
+    /// a quorum of them, which are few for any number of transactions; or else certificates.
+    fn answer_repeated(&mut self, from: PeerId, txids: &[Txid], now: Timestamp) {
+        let quorum = self.finality.set().quorum();
+        let asker = self.finality.set().index_of(&from);
+        let mut shown: BTreeSet<Signature> = BTreeSet::new();
+        for txid in txids {
+            let Some(votes) = self.finality.get(txid) else { continue };
+            let commits: Vec<_> = votes.tally().votes(VoteKind::Commit).take(quorum).collect();
+            let mut answers = Vec::new();
+            if commits.len() < quorum {
+                let certificate = self.finality.finality_certificate(txid);
+                answers.extend(certificate.map(|c| Message::FinalityCertificate((*c).clone())));
+            } else {
+                let others = commits.iter().filter(|vote| Some(vote.voter()) != asker);
+                for batch in others.map(|vote| vote.batch()) {
+                    if shown.insert(batch.signature) {
+                        answers.push(Message::Votes(VoteBatch::clone(batch)));
+                    }
+                }
+            }
+            for answer in answers {
+                if !self.told_finals.may_tell(from, now) {
+                    return;
+                }
+                self.send(To::Peer(from), answer);
+            }
         }
     }
 

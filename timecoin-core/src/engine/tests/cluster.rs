@@ -91,6 +91,8 @@ pub(super) struct Cluster {
     pub(super) now: Timestamp,
     pub(super) owner: KeyPair,
     wires: VecDeque<(usize, usize, Vec<u8>)>,
+    /// Questions that were answered from a store.
+    pub(super) n_served: usize,
     cut: BTreeSet<(usize, usize)>,
     random: u64,
     mempool: MempoolLimits,
@@ -132,6 +134,7 @@ impl Cluster {
             now,
             owner,
             wires: VecDeque::new(),
+            n_served: 0,
             cut: BTreeSet::new(),
             random: 1,
             mempool,
@@ -241,6 +244,7 @@ impl Cluster {
             Output::Notify(_) => {}
             Output::Send(to, message) => self.send(index, &to, &message),
             Output::Serve(peer, Request::Decided(height)) => {
+                self.n_served += 1;
                 let blocks = self.nodes[index].store.blocks.iter();
                 let served: Vec<_> =
                     blocks.filter(|c| c.height() >= height).take(10).cloned().collect();
@@ -285,6 +289,12 @@ impl Cluster {
             self.deliver(from, to, &bytes);
         }
         panic!("the cluster does not come to rest");
+    }
+
+    /// What one node has sent another and the other has not got.
+    pub(super) fn under_way(&self, from: usize, to: usize) -> Vec<Message> {
+        let here = self.wires.iter().filter(|(a, b, _)| (*a, *b) == (from, to));
+        here.map(|(_, _, bytes)| decode("message", bytes, bytes.len()).unwrap()).collect()
     }
 
     pub(super) fn deliver(&mut self, from: usize, to: usize, bytes: &[u8]) {
