@@ -7,11 +7,13 @@ pub mod harness;
 pub mod ledger;
 pub mod localnet;
 pub mod mempool;
+pub mod network;
 pub mod node;
 pub mod params;
 pub mod peers;
 pub mod sim;
 pub mod storage;
+pub mod sync;
 pub mod testbed;
 #[cfg(test)]
 pub(crate) mod testkit;
@@ -23,6 +25,7 @@ pub use ledger::state::Tip;
 pub use ledger::transaction::TransactionError;
 pub use ledger::view::Origin;
 pub use localnet::{LocalNet, LocalNetConfig};
+pub use network::{PeerInfo, PeerTarget};
 pub use node::{
     Balance, BlockId, Config, ConfigField, Draft, ErrorCategory, ErrorCode, MempoolInfo, Metric,
     MetricKind, Node, NodeError, NodeEvent, NodeEventKind, NodeState, NodeStatus, OutpointState,

@@ -124,6 +124,12 @@ impl ChainParams {
         height.0 > 0 && height.0.is_multiple_of(self.epoch_blocks)
     }
 
+    /// The last height of the epoch of a height.
+    pub fn epoch_end(&self, height: Height) -> Height {
+        let epochs = height.0.saturating_sub(1) / self.epoch_blocks + 1;
+        Height(epochs.saturating_mul(self.epoch_blocks))
+    }
+
     /// Each number by itself, and how it goes with the others.
     fn check_ranges(&self, n_masternodes: usize) -> Result<(), GenesisError> {
         let transactions = u64::from(self.transaction_bytes_max) * 2 + COINBASE_BYTES_MAX;

@@ -16,6 +16,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("peers", &["types", "params"]),
     ("engine", &["types", "params", "ledger", "mempool", "votes", "finality", "consensus"]),
     ("storage", &["types", "params", "ledger", "engine"]),
+    ("sync", &["types"]),
+    ("network", &["types", "params", "engine", "peers", "sync"]),
     (
         "sim",
         &[
@@ -42,6 +44,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "consensus",
             "engine",
             "storage",
+            "network",
         ],
     ),
     ("localnet", &["types", "params", "mempool", "engine", "storage", "sim", "node"]),

@@ -108,6 +108,8 @@ error_codes! {
     InvalidDuration = 1019, "invalid_duration";
     /// A simulation's condition did not come true in the virtual time given; it may still.
     NotReached = 1020, "not_reached";
+    /// The address to listen on is taken, or not this machine's.
+    CannotListen = 1021, "cannot_listen";
     /// A null pointer where C must pass a value.
     NullArgument = 1040, "null_argument";
     /// A handle that was freed or never given out.
@@ -275,6 +277,7 @@ impl ErrorCode {
             ErrorCode::Timeout
                 | ErrorCode::NotReached
                 | ErrorCode::Busy
+                | ErrorCode::CannotListen
                 | ErrorCode::Interrupted
                 | ErrorCode::InsufficientFunds
                 | ErrorCode::TransactionUnknownInput

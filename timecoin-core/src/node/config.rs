@@ -1,11 +1,14 @@
 //! What one operator may choose; what all nodes must agree on is in the genesis.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::error::NodeError;
 use super::wallet::secret_from_text;
 use crate::mempool::MempoolLimits;
+use crate::network::PeerTarget;
 use crate::params::{Genesis, REGTEST_MASTERNODE_SEED, REGTEST_WALLET_SEED};
 use crate::types::keys::KeyPair;
 
@@ -50,6 +53,23 @@ pub struct Config {
     pub round_timeout_ms: u64,
     /// How long a submit waits for its answer, in milliseconds. Default 30 s; 1 ms to 1 day.
     pub submit_timeout_ms: u64,
+    /// Where to listen for other nodes; port 0 takes any free one. None: nobody can dial this
+    /// node. Default: none.
+    pub listen: Option<SocketAddr>,
+    /// Nodes to dial, now and whenever the connection ends; the masternodes' registered
+    /// addresses are dialled anyhow. A node with neither this nor `listen` has no network.
+    /// Default: none.
+    pub peers: Vec<PeerTarget>,
+    /// The key by which peers know a node that is no masternode; a masternode's is its
+    /// consensus key. None: one is made, and kept in `data_dir`. Default: none.
+    pub node_key: Option<KeyPair>,
+    /// Nodes that may dial this one at a time, besides masternodes. Default 125; 0 to 10,000.
+    pub inbound_max: usize,
+    /// Nodes that this one dials at a time, besides masternodes. Default 16; 0 to 1,000.
+    pub outbound_max: usize,
+    /// Whether loopback and private addresses are dialled and passed on. None: on regtest only.
+    /// Default: none.
+    pub private_addresses: Option<bool>,
     /// Events kept for each subscriber that does not fetch them; older ones then give way to an
     /// overflow event. Default 16,384; 1 to 16,777,216.
     pub event_queue_max: usize,
@@ -85,6 +105,12 @@ impl Config {
             sync_writes: true,
             round_timeout_ms: 30_000,
             submit_timeout_ms: 30_000,
+            listen: None,
+            peers: Vec::new(),
+            node_key: None,
+            inbound_max: 125,
+            outbound_max: 16,
+            private_addresses: None,
             event_queue_max: 16_384,
             runtime_threads: 0,
         }
@@ -121,6 +147,12 @@ impl Config {
         field("sync_writes", "true or false", 0, 1),
         field("round_timeout_ms", "1 to 86400000 ms", 1, DAY_MS),
         field("submit_timeout_ms", "1 to 86400000 ms", 1, DAY_MS),
+        field("listen", "an address and a port, or empty for nobody", 0, u64::MAX),
+        field("peers", "host:port or key@host:port, with commas between, or empty", 0, u64::MAX),
+        field("node_key", "64 hex digits of a secret key, or empty", 0, u64::MAX),
+        field("inbound_max", "0 to 10000", 0, 10_000),
+        field("outbound_max", "0 to 1000", 0, 1_000),
+        field("private_addresses", "true, false, or empty for what fits the chain", 0, 1),
         field("event_queue_max", "1 to 16777216", 1, 16_777_216),
         field("runtime_threads", "0 to 256", 0, 256),
     ];
@@ -153,6 +185,12 @@ impl Config {
             "sync_writes" => self.sync_writes = text.parse().map_err(|_| field.refuse(text))?,
             "round_timeout_ms" => self.round_timeout_ms = number()?,
             "submit_timeout_ms" => self.submit_timeout_ms = number()?,
+            "listen" => self.listen = parse_or_none(field, text)?,
+            "peers" => self.peers = parse_peers(field, text)?,
+            "node_key" => self.node_key = parse_key(field, text)?,
+            "inbound_max" => self.inbound_max = size()?,
+            "outbound_max" => self.outbound_max = size()?,
+            "private_addresses" => self.private_addresses = parse_or_none(field, text)?,
             "event_queue_max" => self.event_queue_max = size()?,
             _ => self.runtime_threads = size()?,
         }
@@ -173,6 +211,8 @@ impl Config {
             ("store_cache_bytes", self.store_cache_bytes.unwrap_or(1_000_000)),
             ("round_timeout_ms", self.round_timeout_ms),
             ("submit_timeout_ms", self.submit_timeout_ms),
+            ("inbound_max", self.inbound_max as u64),
+            ("outbound_max", self.outbound_max as u64),
             ("event_queue_max", self.event_queue_max as u64),
             ("runtime_threads", self.runtime_threads as u64),
         ];
@@ -232,6 +272,18 @@ fn parse_key(field: &ConfigField, text: &str) -> Result<Option<KeyPair>, NodeErr
     Ok(Some(KeyPair::from(secret)))
 }
 
+fn parse_or_none<T: FromStr>(field: &ConfigField, text: &str) -> Result<Option<T>, NodeError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| field.refuse(text))
+}
+
+fn parse_peers(field: &ConfigField, text: &str) -> Result<Vec<PeerTarget>, NodeError> {
+    let targets = text.split(',').map(str::trim).filter(|target| !target.is_empty());
+    targets.map(|target| target.parse().map_err(|_| field.refuse(target))).collect()
+}
+
 const DAY_MS: u64 = 86_400_000;
 
 #[cfg(test)]
@@ -250,8 +302,10 @@ mod tests {
         for field in Config::FIELDS {
             let text = match field.name {
                 "data_dir" => "/nowhere".to_owned(),
-                "masternode_key" => "11".repeat(32),
-                "sync_writes" => "false".to_owned(),
+                "masternode_key" | "node_key" => "11".repeat(32),
+                "sync_writes" | "private_addresses" => "false".to_owned(),
+                "listen" => "127.0.0.1:0".to_owned(),
+                "peers" => "node.example:7000, 10.0.0.1:7000".to_owned(),
                 _ => field.least.to_string(),
             };
             assert!(config.set(field.name, &text).is_ok(), "{}", field.name);

@@ -106,6 +106,14 @@ pub enum NodeError {
         /// How much virtual time was given.
         after: Duration,
     },
+    /// The address to listen on is taken, or not this machine's.
+    #[error("cannot listen on {address}: {reason}; choose another, or port 0 for any free one")]
+    CannotListen {
+        /// Where.
+        address: String,
+        /// What the operating system says.
+        reason: String,
+    },
     /// The host ended a wait.
     #[error("the wait was interrupted")]
     Interrupted,
@@ -255,6 +263,7 @@ impl NodeError {
             NodeError::Setting { .. } => ErrorCode::InvalidConfig,
             NodeError::NotFound { .. } => ErrorCode::NotFound,
             NodeError::NotReached { .. } => ErrorCode::NotReached,
+            NodeError::CannotListen { .. } => ErrorCode::CannotListen,
             NodeError::Interrupted => ErrorCode::Interrupted,
             NodeError::Forked { .. } => ErrorCode::ForkedProcess,
             NodeError::Invariant(_) => ErrorCode::InvariantBroken,

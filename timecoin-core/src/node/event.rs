@@ -1,5 +1,6 @@
 //! What subscribers are told.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::engine::output::TransactionStatus;
@@ -101,6 +102,50 @@ pub enum NodeEventKind {
         /// Why.
         reason: Arc<str>,
     },
+    /// A peer is connected.
+    PeerConnected {
+        /// Its node key, proved.
+        key: PublicKey,
+        /// The other end of the socket.
+        address: SocketAddr,
+        /// Whether it dialled this node.
+        is_inbound: bool,
+    },
+    /// A peer is gone.
+    PeerDisconnected {
+        /// Its node key.
+        key: PublicKey,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// A peer did what no honest one does; it is not talked to for a while.
+    PeerBanned {
+        /// Its node key, if it had proved one.
+        key: Option<PublicKey>,
+        /// The other end of the socket.
+        address: SocketAddr,
+        /// Until when, by the node's clock.
+        until: Timestamp,
+    },
+    /// The clocks of most masternodes differ from this node's by more than 5 s.
+    ClockOffset {
+        /// How much they are ahead, in milliseconds; the median.
+        offset_ms: i64,
+        /// Whether it is more than the chain allows, so that this node sends nothing that it
+        /// signs until its clock is right.
+        is_withholding: bool,
+    },
+    /// The node is behind its peers and fetches blocks; told at most once a second.
+    SyncProgress {
+        /// The height that it has reached.
+        height: Height,
+        /// The greatest height that a peer says it has.
+        target: Height,
+        /// Bytes of blocks that came since the node started.
+        bytes: u64,
+        /// Peers that can be asked.
+        n_peers: usize,
+    },
     /// This subscriber was slow and lost events; its `sequence` is that of the last one lost.
     Overflow {
         /// How many.
@@ -124,6 +169,11 @@ impl NodeEventKind {
             NodeEventKind::Repaired { .. } => "repaired",
             NodeEventKind::Observing { .. } => "observing",
             NodeEventKind::Poisoned { .. } => "poisoned",
+            NodeEventKind::PeerConnected { .. } => "peer_connected",
+            NodeEventKind::PeerDisconnected { .. } => "peer_disconnected",
+            NodeEventKind::PeerBanned { .. } => "peer_banned",
+            NodeEventKind::ClockOffset { .. } => "clock_offset",
+            NodeEventKind::SyncProgress { .. } => "sync_progress",
             NodeEventKind::Overflow { .. } => "overflow",
             NodeEventKind::Closed => "closed",
         }

@@ -28,8 +28,11 @@ use super::shared::Shared;
 use super::state::{Life, NodeState};
 use super::verified_cache::VerifiedCache;
 use super::verify::Verifier;
+use super::wire::{Served, Wire, open_network};
 use super::writer::{Writer, queue, write_behind};
 use crate::engine::{Engine, EngineConfig};
+use crate::ledger::state::LedgerState;
+use crate::network::Network;
 use crate::params::Chain;
 use crate::storage::interface::Opened;
 use crate::storage::{DiskStorage, MemoryDisk, MemoryStorage, StorageOptions};
@@ -42,6 +45,8 @@ pub(super) struct Living {
     stop: CancellationToken,
     tasks: TaskTracker,
     closed: Arc<Bell>,
+    /// Its connections to others, where it has any of its own.
+    network: Option<Arc<Network>>,
     /// What [`Node::start`] takes: the engine, which outputs may wait in.
     engine: std::sync::Mutex<Option<Engine>>,
     /// Told to the first subscriber: what was found at opening.
@@ -56,12 +61,27 @@ pub(crate) struct Outside {
     pub(crate) peers: Arc<dyn Peers>,
     /// Where it looks for transactions that were verified before, and remembers them.
     pub(crate) verified: Arc<VerifiedCache>,
+    /// The network behind `peers`, to be started and stopped with the node.
+    pub(crate) network: Option<Arc<Network>>,
 }
 
 impl Outside {
     /// Other nodes, and a memory of its own.
     pub(crate) fn of(peers: Arc<dyn Peers>) -> Self {
-        Outside { peers, verified: Arc::new(VerifiedCache::new(VERIFIED_BYTES_MAX)) }
+        let verified = Arc::new(VerifiedCache::new(VERIFIED_BYTES_MAX));
+        Outside { peers, verified, network: None }
+    }
+
+    /// The network that a configuration asks for, or nobody.
+    ///
+    /// # Errors
+    /// Where the port can't be listened on, or the node key can't be kept.
+    pub(crate) fn configured(config: &Config, chain: &Chain) -> Result<Self, NodeError> {
+        let Some(network) = open_network(config, chain)? else {
+            return Ok(Outside::of(Arc::new(NoPeers)));
+        };
+        let peers = Arc::new(Wire(Arc::clone(&network)));
+        Ok(Outside { network: Some(network), ..Outside::of(peers) })
     }
 }
 
@@ -73,10 +93,15 @@ impl Node {
     /// [`NodeError::Config`], [`NodeError::Genesis`], [`NodeError::Storage`] (locked by another
     /// node, of another chain, damaged, not writable), [`NodeError::NoThreads`].
     pub fn open(config: Config) -> Result<Self, NodeError> {
-        Self::open_with_peers(config, Arc::new(NoPeers))
+        config.check()?;
+        let chain = Chain::new(config.genesis.clone())?;
+        let opened = open_store(&config, &chain)?;
+        let outside = Outside::configured(&config, &chain)?;
+        Self::open_on(config, chain, opened, outside)
     }
 
-    /// The same, with a way to other nodes; what they send goes to [`Node::receive`].
+    /// The same, with another way to other nodes than the configured one; what they send goes to
+    /// [`Node::receive`].
     ///
     /// # Errors
     /// As [`Node::open`].
@@ -150,6 +175,7 @@ impl Node {
             stop,
             tasks: TaskTracker::new(),
             closed: Arc::default(),
+            network: outside.network,
             engine: std::sync::Mutex::new(Some(engine)),
             found: std::sync::Mutex::new(found),
             runtime,
@@ -172,6 +198,14 @@ impl Node {
             Arc::clone(&living.closed),
         );
         living.tasks.spawn_on(live, living.runtime.handle());
+        if let Some(network) = &living.network {
+            let served = Served {
+                shared: Arc::downgrade(&living.shared),
+                receiver: Arc::downgrade(&living.receiver),
+                genesis: LedgerState::genesis(&living.shared.chain),
+            };
+            network.start(Arc::new(served), living.runtime.handle());
+        }
         tracing::info!(chain = %living.shared.chain.id(), height = %self.tip().height, "started");
         Ok(())
     }
@@ -221,7 +255,14 @@ impl Living {
         self.runtime.handle()
     }
 
+    pub(super) fn network(&self) -> Option<&Arc<Network>> {
+        self.network.as_ref()
+    }
+
     fn close(&self, patience: Duration) -> Result<(), NodeError> {
+        if let Some(network) = &self.network {
+            network.stop();
+        }
         let deadline = Deadline::after(patience);
         if let Some(NodeState::New) = self.shared.life.begin_close() {
             self.shared.inbox.close();

@@ -39,6 +39,7 @@ mod verify;
 mod wait;
 mod waiters;
 mod wallet;
+mod wire;
 mod writer;
 
 use std::sync::Arc;
@@ -67,6 +68,7 @@ pub(crate) use verified_cache::VerifiedCache;
 pub use wait::verify_finality_proof;
 pub use wallet::{Draft, Payment, Signer, Wallet, secret_from_text, secret_to_text};
 
+use crate::network::Network;
 use life::Living;
 use shared::Shared;
 use verify::Verifier;
@@ -107,6 +109,10 @@ impl Node {
 
     fn handle(&self) -> &Handle {
         self.0.handle()
+    }
+
+    fn peering(&self) -> Option<&Arc<Network>> {
+        self.0.network()
     }
 }
 

@@ -76,6 +76,14 @@ impl Parcel {
         self.bytes
     }
 
+    /// Its bytes, where it came as bytes.
+    pub(super) fn bytes(&self) -> Option<&[u8]> {
+        match &self.content {
+            Content::Bytes(bytes) => Some(bytes),
+            Content::Value(_) => None,
+        }
+    }
+
     /// What is in it, decoded, with nothing checked that was not checked already.
     pub(super) fn open(&self, context: &VerifyContext<'_>) -> Result<Opened, MessageError> {
         let believed = self.belief().and_then(|belief| belief.as_ref()?.holds(context));

@@ -11,6 +11,7 @@ use crate::engine::verify::MessageError;
 use crate::storage::StorageError;
 use crate::types::chain::Height;
 use crate::types::encode::encoded_len;
+use crate::types::hash::Txid;
 use crate::types::message::{self, Message};
 
 /// Carries messages to other nodes.
@@ -20,6 +21,15 @@ pub trait Peers: Send + Sync {
 
     /// `from` sent what no honest node can have sent. It must not wait.
     fn on_misbehavior(&self, from: PeerId, error: &MessageError);
+
+    /// A transaction is in the mempool that was not there. It must not wait.
+    fn on_pending(&self, _txid: &Txid) {}
+
+    /// A block is decided and on disk. It must not wait.
+    fn on_block(&self) {}
+
+    /// The bytes of a message of `from` hold. It must not wait.
+    fn on_verified(&self, _from: PeerId, _message: &[u8]) {}
 }
 
 /// Nobody: the node is alone.

@@ -153,6 +153,12 @@ impl Published {
         Some((Arc::clone(entry.transaction.transaction()), entry.status.clone()))
     }
 
+    /// Some of the transactions that are neither confirmed nor refused.
+    pub(super) fn pending(&self, n_max: usize) -> Vec<Txid> {
+        let live = self.transactions.iter().filter(|entry| entry.refusal == 0);
+        live.map(|entry| *entry.key()).take(n_max).collect()
+    }
+
     pub(super) fn spending(&self, outpoint: &OutPoint) -> Option<Spending> {
         self.spendings.get(outpoint).map(|spending| *spending)
     }

@@ -82,7 +82,7 @@ impl Receiver {
         Arc::new(Receiver { queue: Mutex::default(), shared, handle })
     }
 
-    fn receive(self: &Arc<Self>, from: PeerId, parcel: Arc<Parcel>) -> Result<(), NodeError> {
+    pub(super) fn receive(self: &Arc<Self>, from: PeerId, parcel: Arc<Parcel>) -> Result<(), NodeError> {
         self.shared.life.check_running()?;
         let mut queue = self.lock();
         if !queue.push(from, parcel) {
@@ -222,7 +222,14 @@ fn request(
     checked: Result<VerifiedMessage, MessageError>,
 ) -> Option<Request> {
     match checked {
-        Ok(message) => Some(Request::Message(from, message)),
+        Ok(message) => {
+            if let Some(bytes) = parcel.bytes()
+                && !matches!(message, VerifiedMessage::Late(_))
+            {
+                shared.peers.on_verified(from, bytes);
+            }
+            Some(Request::Message(from, message))
+        }
         Err(MessageError::OtherEpoch { epoch }) => {
             Some(Request::OtherEpoch(from, epoch, parcel.message().ok()?))
         }

@@ -54,7 +54,7 @@ impl Runtime {
             })
             .thread_keep_alive(BLOCKING_KEEP_ALIVE)
             .on_thread_start(|| IS_OURS.with(|ours| ours.set(true)))
-            .enable_time()
+            .enable_all()
             .build()
             .map_err(|error| NodeError::NoThreads { reason: error.to_string() })?;
         let handle = runtime.handle().clone();

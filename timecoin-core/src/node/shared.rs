@@ -127,6 +127,9 @@ impl Shared {
     fn on_event(&self, event: Event) {
         match event {
             Event::Transaction { transaction, status } => {
+                if status == TransactionStatus::Pending {
+                    self.peers.on_pending(&transaction.txid());
+                }
                 if let Some(took) = self.published.on_transaction(&transaction, &status) {
                     self.metrics.finalized.add(1);
                     self.metrics.finality.observe(took);
@@ -176,6 +179,7 @@ impl Shared {
             let (txid, status) = (transaction.txid(), TransactionStatus::Confirmed(height));
             self.publish(|| NodeEventKind::TransactionStatus { txid, status });
         }
+        self.peers.on_block();
         tracing::info!(%height, %hash, n_transactions = block.transactions().len(), "block");
         self.publish(|| NodeEventKind::BlockConfirmed {
             height,

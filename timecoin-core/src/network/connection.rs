@@ -1,0 +1,365 @@
+//! One connection, from a socket to its end: who is there, then frames both ways.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use super::error::PeerError;
+use super::frame::{Joiner, Splitter};
+use super::noise::{Opener, RECORD_BYTES_MAX, Sealer, Secured, Side, handshake};
+use super::packet::{AGENT_BYTES_MAX, Hello, Packet, Refusal, VERSIONS, is_proved, prove};
+use super::peer::{Introduction, Peer};
+use crate::peers::rate::{Class, RateLimits};
+use crate::peers::slots::{ConnectionId, Direction};
+use crate::types::encode::{decode, encode};
+use crate::types::keys::PublicKey;
+
+/// A socket and what is known of it before anything was said.
+pub(super) struct Socket {
+    pub(super) id: ConnectionId,
+    pub(super) stream: TcpStream,
+    pub(super) address: SocketAddr,
+    pub(super) direction: Direction,
+    /// Who must be there.
+    pub(super) insists: Option<PublicKey>,
+    /// Only to find out whether somebody is there.
+    pub(super) is_feeler: bool,
+}
+
+/// Both directions of a connection whose ends know each other.
+struct Link {
+    reader: BufReader<OwnedReadHalf>,
+    opener: Opener,
+    joiner: Joiner,
+    /// Frames that came with the Hello.
+    early: Vec<(Class, Vec<u8>)>,
+    writer: OwnedWriteHalf,
+    sealer: Sealer,
+}
+
+/// Runs a connection to its end. Returns the peer, if it was one, and why it ended.
+pub(super) async fn run(shared: &Arc<Shared>, socket: Socket) -> (Option<Arc<Peer>>, PeerError) {
+    let stop = shared.stop.child_token();
+    let is_feeler = socket.is_feeler;
+    let introduced = tokio::select! {
+        () = stop.cancelled() => return (None, PeerError::Closed),
+        result = timeout(HANDSHAKE_MAX, introduce(shared, socket, stop.clone())) => result,
+    };
+    match introduced {
+        Err(_) => (None, PeerError::Silent("handshake")),
+        Ok(Err(error)) => (None, error),
+        Ok(Ok((peer, _))) if is_feeler => {
+            shared.on_felt(&peer);
+            (None, PeerError::Closed)
+        }
+        Ok(Ok((peer, link))) => {
+            shared.begin(&peer);
+            let error = exchange(shared, &peer, link).await;
+            (Some(peer), error)
+        }
+    }
+}
+
+/// Encrypts, says who this is, hears who that is, and takes it as a peer or not.
+async fn introduce(
+    shared: &Arc<Shared>,
+    socket: Socket,
+    stop: CancellationToken,
+) -> Result<(Arc<Peer>, Link), PeerError> {
+    let Socket { id, mut stream, address, direction, insists, .. } = socket;
+    prepare(&stream);
+    let side = match direction {
+        Direction::Outbound => Side::Dialler,
+        Direction::Inbound => Side::Listener,
+    };
+    let Secured { keys, hash } = handshake(&mut stream, side).await?;
+    let (reader, writer) = stream.into_split();
+    let mut link = Link {
+        reader: BufReader::with_capacity(READ_BYTES, reader),
+        opener: Opener::new(Arc::clone(&keys)),
+        joiner: Joiner::default(),
+        early: Vec::new(),
+        writer,
+        sealer: Sealer::new(keys),
+    };
+    let own = own_hello(shared, &hash, side, address);
+    if side == Side::Dialler {
+        link.say(&own).await?;
+    }
+    let hello = match link.hear().await? {
+        Packet::Hello(hello) => hello,
+        Packet::Refused(refusal) => return Err(PeerError::Refused(refusal)),
+        _ => return Err(PeerError::Garbage("hello")),
+    };
+    let judged = judge(shared, &hello, &hash, side).and_then(|()| {
+        let is_other = insists.is_some_and(|key| key != hello.node_key);
+        if is_other { Err(Refusal::BadProof) } else { shared.admit(id, &hello, address, direction) }
+    });
+    if let Err(refusal) = judged {
+        link.say(&Packet::Refused(refusal.clone())).await?;
+        if insists.is_some_and(|key| key != hello.node_key) {
+            return Err(PeerError::OtherPeer);
+        }
+        return Err(PeerError::Refuses(refusal));
+    }
+    let peer = Arc::new(Peer::new(Introduction {
+        id,
+        key: hello.node_key,
+        address,
+        direction,
+        listens: listens(&hello, address),
+        agent: hello.agent.clone(),
+        tip: hello.tip,
+        since: shared.host().now(),
+        stop,
+    }));
+    shared.on_seen_as(peer.key, hello.sees);
+    if side == Side::Listener {
+        link.say(&own).await?;
+    }
+    Ok((peer, link))
+}
+
+fn own_hello(shared: &Shared, connection: &[u8], side: Side, sees: SocketAddr) -> Packet {
+    Packet::Hello(Box::new(Hello {
+        versions: VERSIONS,
+        chain_id: shared.chain_id,
+        node_key: shared.keys.public(),
+        proof: prove(&shared.keys, connection, side),
+        tip: shared.host().tip(),
+        listens: shared.listens,
+        sees,
+        capabilities: 0,
+        now: shared.host().now(),
+        agent: AGENT.to_owned(),
+    }))
+}
+
+/// Whether a peer that says this can be one.
+fn judge(shared: &Shared, hello: &Hello, connection: &[u8], side: Side) -> Result<(), Refusal> {
+    let (least, most) = hello.versions;
+    if least > VERSIONS.1 || most < VERSIONS.0 || least > most {
+        return Err(Refusal::Version { speaks: VERSIONS });
+    }
+    if hello.chain_id != shared.chain_id {
+        return Err(Refusal::Chain { chain_id: shared.chain_id });
+    }
+    let is_plain = hello.agent.len() <= AGENT_BYTES_MAX && hello.agent.is_ascii();
+    if !is_plain || !is_proved(&hello.node_key, &hello.proof, connection, side.other()) {
+        return Err(Refusal::BadProof);
+    }
+    Ok(())
+}
+
+/// Where others can dial the peer: where it says, on the host that it comes from unless it names
+/// one.
+fn listens(hello: &Hello, address: SocketAddr) -> Option<SocketAddr> {
+    let listens = hello.listens.filter(|listens| listens.port() != 0)?;
+    let is_named = !listens.ip().is_unspecified();
+    Some(if is_named { listens } else { SocketAddr::new(address.ip(), listens.port()) })
+}
+
+/// Small packets leave at once, and little waits in the kernel where urgency is not known.
+fn prepare(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    let prepared =
+        socket.set_tcp_nodelay(true).and_then(|()| socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX));
+    if let Err(error) = prepared {
+        tracing::debug!(%error, "a socket keeps its defaults");
+    }
+}
+
+impl Link {
+    async fn say(&mut self, packet: &Packet) -> Result<(), PeerError> {
+        let mut splitter = Splitter::default();
+        splitter.push(Class::Control, encode(packet).into());
+        let (mut record, mut wire) = (Vec::new(), Vec::new());
+        splitter.fill(&mut record);
+        self.sealer.seal(&record, &mut wire)?;
+        self.writer.write_all(&wire).await?;
+        Ok(())
+    }
+
+    /// The first packet.
+    async fn hear(&mut self) -> Result<Packet, PeerError> {
+        let bytes_max = |class| if class == Class::Control { HELLO_BYTES_MAX } else { 0 };
+        let mut n_bytes = 0;
+        let mut frames = Vec::new();
+        while frames.is_empty() {
+            let record = self.opener.open(&mut self.reader).await?;
+            n_bytes += record.len();
+            if n_bytes > HELLO_BYTES_MAX {
+                return Err(PeerError::TooLong { bytes: n_bytes, bytes_max: HELLO_BYTES_MAX });
+            }
+            self.joiner.push(record, bytes_max, |class, frame| frames.push((class, frame)))?;
+        }
+        let (_, first) = frames.remove(0);
+        self.early = frames;
+        Ok(decode("hello", &first, HELLO_BYTES_MAX)?)
+    }
+}
+
+/// Frames both ways, until something ends it.
+async fn exchange(shared: &Arc<Shared>, peer: &Arc<Peer>, link: Link) -> PeerError {
+    let Link { reader, opener, joiner, early, writer, sealer } = link;
+    let incoming = Incoming { reader, opener, joiner, frames: early };
+    let result = tokio::select! {
+        biased;
+        () = peer.stop.cancelled() => Err(PeerError::Closed),
+        result = write(peer, writer, sealer) => result,
+        result = read(shared, peer, incoming) => result,
+    };
+    result.err().unwrap_or(PeerError::Closed)
+}
+
+struct Incoming {
+    reader: BufReader<OwnedReadHalf>,
+    opener: Opener,
+    joiner: Joiner,
+    frames: Vec<(Class, Vec<u8>)>,
+}
+
+async fn read(
+    shared: &Arc<Shared>,
+    peer: &Arc<Peer>,
+    incoming: Incoming,
+) -> Result<(), PeerError> {
+    let Incoming { mut reader, mut opener, mut joiner, mut frames } = incoming;
+    let mut rates = RateLimits::new(&shared.settings.limits.rates, shared.host().now());
+    let mut unfinished = Unfinished { shared, n_bytes: 0 };
+    loop {
+        for (class, frame) in frames.drain(..) {
+            let counts = &peer.counts;
+            counts.frames_in.fetch_add(1, Ordering::Relaxed);
+            counts.bytes_in.fetch_add(frame.len() as u64, Ordering::Relaxed);
+            if rates.take(class, frame.len(), shared.host().now()) {
+                shared.on_frame(peer, class, frame)?;
+            } else {
+                counts.dropped_in.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let record = opener.open(&mut reader).await?;
+        joiner.push(record, frame_bytes_max, |class, frame| frames.push((class, frame)))?;
+        unfinished.count(joiner.bytes())?;
+    }
+}
+
+/// A peer's part of what unfinished frames take in memory.
+struct Unfinished<'a> {
+    shared: &'a Shared,
+    n_bytes: usize,
+}
+
+impl Unfinished<'_> {
+    fn count(&mut self, n_bytes: usize) -> Result<(), PeerError> {
+        if n_bytes == self.n_bytes {
+            return Ok(());
+        }
+        let total = &self.shared.unfinished_bytes;
+        let before = total.fetch_add(n_bytes, Ordering::Relaxed);
+        total.fetch_sub(self.n_bytes, Ordering::Relaxed);
+        let is_growing = n_bytes > self.n_bytes;
+        self.n_bytes = n_bytes;
+        let is_over = is_growing && before > UNFINISHED_BYTES_MAX && n_bytes > SMALL_FRAME_BYTES;
+        if is_over { Err(PeerError::Overload) } else { Ok(()) }
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.shared.unfinished_bytes.fetch_sub(self.n_bytes, Ordering::Relaxed);
+    }
+}
+
+/// Sends what waits, the most urgent first, a record at a time. Transactions gather for a moment
+/// where the last ones have only left.
+async fn write(
+    peer: &Arc<Peer>,
+    mut writer: OwnedWriteHalf,
+    mut sealer: Sealer,
+) -> Result<(), PeerError> {
+    let (mut record, mut wire) = (Vec::with_capacity(RECORD_BYTES_MAX), Vec::new());
+    let mut gathered = Instant::now();
+    loop {
+        let wait = {
+            let outbox = peer.outbox();
+            let is_only_transactions = !outbox.is_empty() && outbox.may_gather();
+            is_only_transactions.then(|| GATHER.saturating_sub(gathered.elapsed()))
+        };
+        if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
+            // Whatever comes meanwhile ends the wait, and transactions alone begin it again.
+            let _ = timeout(wait, peer.filled()).await;
+            if peer.outbox().may_gather() && gathered.elapsed() < GATHER {
+                continue;
+            }
+        }
+        record.clear();
+        wire.clear();
+        // What goes next is chosen only when the kernel takes it.
+        timeout(WRITE_MAX, writer.writable())
+            .await
+            .map_err(|_| PeerError::Silent("it reads nothing"))??;
+        peer.outbox().fill(&mut record);
+        if record.is_empty() {
+            peer.filled().await;
+            continue;
+        }
+        gathered = Instant::now();
+        sealer.seal(&record, &mut wire)?;
+        timeout(WRITE_MAX, writer.write_all(&wire))
+            .await
+            .map_err(|_| PeerError::Silent("it reads nothing"))??;
+        peer.counts.bytes_out.fetch_add(wire.len() as u64, Ordering::Relaxed);
+    }
+}
+
+/// The longest frame of each class.
+fn frame_bytes_max(class: Class) -> usize {
+    match class {
+        Class::Control => CONTROL_BYTES_MAX,
+        _ => FRAME_BYTES_MAX,
+    }
+}
+
+/// What program this is.
+const AGENT: &str = concat!("timecoin/", env!("CARGO_PKG_VERSION"));
+
+/// Until both ends have said who they are.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
+
+/// How long a peer may take none of what is sent to it.
+const WRITE_MAX: Duration = Duration::from_secs(20);
+
+/// The largest frame (PROTOCOL 8).
+const FRAME_BYTES_MAX: usize = 8_000_000;
+
+/// The most that comes before a peer has said who it is (PROTOCOL 8).
+const HELLO_BYTES_MAX: usize = 64_000;
+
+/// A full inventory: 10,000 ids.
+const CONTROL_BYTES_MAX: usize = 400_000;
+
+/// Unfinished frames of all peers; beyond it, who begins another large one is let go.
+const UNFINISHED_BYTES_MAX: usize = 128_000_000;
+
+/// Frames so small are never too much.
+const SMALL_FRAME_BYTES: usize = 64_000;
+
+/// How long transactions gather under load.
+const GATHER: Duration = Duration::from_millis(1);
+
+/// What the kernel may hold of what it has not sent: two records, so that one can be sealed while
+/// the other leaves.
+const UNSENT_BYTES_MAX: u32 = 32_768;
+
+/// What is read from a socket at a time.
+const READ_BYTES: usize = 65_536;

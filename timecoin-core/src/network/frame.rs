@@ -1,0 +1,312 @@
+//! Many streams of frames in one stream of records, so that what is urgent never waits for a
+//! block to be through.
+//!
+//! A record holds segments: a class, a length of two bytes, and bytes that belong behind those
+//! of the last segment of that class. In each class's stream a frame is its length in four bytes
+//! and its content. All numbers are big-endian.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::error::PeerError;
+use super::noise::RECORD_BYTES_MAX;
+use crate::peers::rate::Class;
+
+/// A frame on its way out; many peers share its bytes.
+pub(super) type Frame = Arc<[u8]>;
+
+/// Puts the frames of one peer together from records.
+#[derive(Default)]
+pub(super) struct Joiner {
+    streams: [Partial; Class::ALL.len()],
+}
+
+/// What is there of a stream's next frame.
+#[derive(Default)]
+struct Partial {
+    length: [u8; 4],
+    n_length: usize,
+    bytes: Vec<u8>,
+}
+
+impl Joiner {
+    /// Takes a record and gives the frames that it completes to `take`. A frame longer than
+    /// `bytes_max` says for its class is refused by its length alone, before there is room for it.
+    pub(super) fn push(
+        &mut self,
+        mut record: &[u8],
+        bytes_max: impl Fn(Class) -> usize,
+        mut take: impl FnMut(Class, Vec<u8>),
+    ) -> Result<(), PeerError> {
+        while let Some((head, rest)) = record.split_first_chunk::<SEGMENT_HEAD>() {
+            let [class, high, low] = *head;
+            let class = Class::ALL.get(usize::from(class)).copied();
+            let class = class.ok_or(PeerError::Garbage("class"))?;
+            let n_bytes = usize::from(u16::from_be_bytes([high, low]));
+            let (mut segment, rest) =
+                rest.split_at_checked(n_bytes).ok_or(PeerError::Garbage("segment"))?;
+            record = rest;
+            let partial = &mut self.streams[class as usize];
+            while !segment.is_empty() {
+                segment = partial.push(segment, bytes_max(class))?;
+                if let Some(frame) = partial.take() {
+                    take(class, frame);
+                }
+            }
+        }
+        if record.is_empty() { Ok(()) } else { Err(PeerError::Garbage("segment")) }
+    }
+
+    /// Bytes of frames that are not complete.
+    pub(super) fn bytes(&self) -> usize {
+        self.streams.iter().map(|stream| stream.bytes.capacity()).sum()
+    }
+}
+
+impl Partial {
+    /// Takes what belongs to the next frame and returns the rest.
+    fn push<'a>(&mut self, segment: &'a [u8], bytes_max: usize) -> Result<&'a [u8], PeerError> {
+        let n_head = (LENGTH - self.n_length).min(segment.len());
+        let (head, rest) = segment.split_at(n_head);
+        self.length[self.n_length..self.n_length + n_head].copy_from_slice(head);
+        self.n_length += n_head;
+        if self.n_length < LENGTH {
+            return Ok(rest);
+        }
+        if self.expected() > bytes_max {
+            return Err(PeerError::TooLong { bytes: self.expected(), bytes_max });
+        }
+        let n_body = (self.expected() - self.bytes.len()).min(rest.len());
+        let (body, rest) = rest.split_at(n_body);
+        self.bytes.extend_from_slice(body);
+        Ok(rest)
+    }
+
+    fn take(&mut self) -> Option<Vec<u8>> {
+        let is_complete = self.n_length == LENGTH && self.bytes.len() == self.expected();
+        is_complete.then(|| {
+            self.n_length = 0;
+            std::mem::take(&mut self.bytes)
+        })
+    }
+
+    fn expected(&self) -> usize {
+        u32::from_be_bytes(self.length) as usize
+    }
+}
+
+/// The frames that wait for one peer, each class within bounds of its own.
+#[derive(Default)]
+pub(super) struct Splitter {
+    streams: [Stream; Class::ALL.len()],
+    n_records: usize,
+}
+
+#[derive(Default)]
+struct Stream {
+    frames: VecDeque<Frame>,
+    bytes: usize,
+    /// How much of the first frame's length and content is sent.
+    n_sent: usize,
+}
+
+impl Splitter {
+    /// Puts a frame behind the others of its class, unless too many wait.
+    pub(super) fn push(&mut self, class: Class, frame: Frame) -> bool {
+        let stream = &mut self.streams[class as usize];
+        let (frames_max, bytes_max) = waiting_max(class);
+        let is_full = stream.frames.len() >= frames_max || stream.bytes + frame.len() > bytes_max;
+        if is_full && !stream.frames.is_empty() {
+            return false;
+        }
+        stream.bytes += frame.len();
+        stream.frames.push_back(frame);
+        true
+    }
+
+    /// Fills a record with what is most urgent. Now and then the least urgent goes first, so that
+    /// nothing waits for ever.
+    pub(super) fn fill(&mut self, record: &mut Vec<u8>) {
+        self.n_records += 1;
+        let is_turned = self.n_records.is_multiple_of(TURNED_EVERY);
+        for position in 0..Class::ALL.len() {
+            let position = if is_turned { Class::ALL.len() - 1 - position } else { position };
+            let class = BY_URGENCY[position];
+            self.streams[class as usize].fill(class, record);
+        }
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.streams.iter().all(|stream| stream.frames.is_empty())
+    }
+
+    /// Whether nothing waits but transactions, which may gather.
+    pub(super) fn may_gather(&self) -> bool {
+        let mut others = Class::ALL.iter().filter(|class| **class != Class::Transactions);
+        others.all(|class| self.streams[*class as usize].frames.is_empty())
+    }
+}
+
+impl Stream {
+    fn fill(&mut self, class: Class, record: &mut Vec<u8>) {
+        let room = RECORD_BYTES_MAX.saturating_sub(record.len() + SEGMENT_HEAD);
+        if self.frames.is_empty() || room == 0 {
+            return;
+        }
+        let start = record.len();
+        record.extend_from_slice(&[class as u8, 0, 0]);
+        let end = start + SEGMENT_HEAD + room;
+        while let Some(frame) = self.frames.front().filter(|_| record.len() < end) {
+            let length = (frame.len() as u32).to_be_bytes();
+            let n_head = LENGTH.saturating_sub(self.n_sent).min(end - record.len());
+            let head = self.n_sent.min(LENGTH);
+            record.extend_from_slice(&length[head..head + n_head]);
+            let body = self.n_sent.saturating_sub(LENGTH);
+            let n_body = (frame.len() - body).min(end - record.len());
+            record.extend_from_slice(&frame[body..body + n_body]);
+            self.n_sent += n_head + n_body;
+            if self.n_sent < LENGTH + frame.len() {
+                break;
+            }
+            self.bytes -= frame.len();
+            self.n_sent = 0;
+            self.frames.pop_front();
+        }
+        let n_bytes = (record.len() - start - SEGMENT_HEAD) as u16;
+        record[start + 1..start + SEGMENT_HEAD].copy_from_slice(&n_bytes.to_be_bytes());
+    }
+}
+
+/// Frames of a class that may wait for one peer, and their bytes.
+const fn waiting_max(class: Class) -> (usize, usize) {
+    match class {
+        Class::Votes | Class::Transactions => (16_384, 16_000_000),
+        Class::Blocks | Class::Sync => (256, 16_000_000),
+        Class::Control => (1_024, 1_000_000),
+    }
+}
+
+/// Classes, the most urgent first.
+const BY_URGENCY: [Class; Class::ALL.len()] =
+    [Class::Votes, Class::Control, Class::Transactions, Class::Blocks, Class::Sync];
+
+/// One record in so many begins with the least urgent class.
+const TURNED_EVERY: usize = 8;
+
+/// A class and a length.
+const SEGMENT_HEAD: usize = 3;
+
+/// The length of a frame.
+const LENGTH: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn join(records: &[Vec<u8>]) -> Vec<(Class, Vec<u8>)> {
+        let mut joiner = Joiner::default();
+        let mut frames = Vec::new();
+        for record in records {
+            joiner.push(record, |_| 1_000_000, |class, frame| frames.push((class, frame))).unwrap();
+        }
+        assert_eq!(joiner.bytes(), 0);
+        frames
+    }
+
+    fn records(splitter: &mut Splitter) -> Vec<Vec<u8>> {
+        let mut records = Vec::new();
+        while !splitter.is_empty() {
+            let mut record = Vec::new();
+            splitter.fill(&mut record);
+            assert!(record.len() <= RECORD_BYTES_MAX && !record.is_empty());
+            records.push(record);
+        }
+        records
+    }
+
+    #[test]
+    fn a_vote_does_not_wait_for_a_block() {
+        let mut splitter = Splitter::default();
+        splitter.push(Class::Blocks, vec![1; 100_000].into());
+        let mut first = Vec::new();
+        splitter.fill(&mut first);
+        splitter.push(Class::Votes, vec![2; 300].into());
+        let mut second = Vec::new();
+        splitter.fill(&mut second);
+        let frames = join(&[vec![first, second], records(&mut splitter)].concat());
+        assert_eq!(frames.iter().map(|(class, _)| *class).collect::<Vec<_>>(), [
+            Class::Votes,
+            Class::Blocks
+        ]);
+    }
+
+    #[test]
+    fn what_is_least_urgent_gets_its_turn() {
+        let mut splitter = Splitter::default();
+        splitter.push(Class::Sync, vec![1; 10].into());
+        let mut n_records = 0;
+        let is_through = loop {
+            while splitter.push(Class::Votes, vec![2; 300].into()) {}
+            let mut record = Vec::new();
+            splitter.fill(&mut record);
+            n_records += 1;
+            if record[0] == Class::Sync as u8 {
+                break true;
+            }
+            if n_records > TURNED_EVERY {
+                break false;
+            }
+        };
+        assert!(is_through);
+    }
+
+    #[test]
+    fn a_class_that_is_full_takes_no_more_and_the_others_do() {
+        let mut splitter = Splitter::default();
+        while splitter.push(Class::Sync, vec![0; 1_000_000].into()) {}
+        assert!(splitter.push(Class::Votes, vec![0].into()));
+        assert!(!splitter.push(Class::Sync, vec![0; 1_000_000].into()));
+    }
+
+    #[test]
+    fn four_gigabytes_are_refused_by_their_length() {
+        let mut joiner = Joiner::default();
+        let record = [Class::Blocks as u8, 0, 4, 0xff, 0xff, 0xff, 0xff];
+        let refused = joiner.push(&record, |_| 8_000_000, |_, _| panic!("no frame"));
+        assert!(matches!(refused, Err(PeerError::TooLong { .. })));
+        assert_eq!(joiner.bytes(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn frames_come_out_as_they_went_in(
+            frames in prop::collection::vec((0..5usize, prop::collection::vec(0..=255u8, 0..40_000)), 0..20)
+        ) {
+            let mut splitter = Splitter::default();
+            for (class, frame) in &frames {
+                prop_assert!(splitter.push(Class::ALL[*class], frame.clone().into()));
+            }
+            let joined = join(&records(&mut splitter));
+            for class in Class::ALL {
+                let sent = frames.iter().filter(|(c, _)| Class::ALL[*c] == *class).map(|(_, f)| f);
+                let come = joined.iter().filter(|(c, _)| c == class).map(|(_, f)| f);
+                prop_assert!(sent.eq(come));
+            }
+        }
+
+        #[test]
+        fn any_bytes_give_frames_or_an_error(
+            records in prop::collection::vec(prop::collection::vec(0..=255u8, 0..300), 0..20)
+        ) {
+            let mut joiner = Joiner::default();
+            for record in records {
+                if joiner.push(&record, |_| 1_000, |_, f| assert!(f.len() <= 1_000)).is_err() {
+                    break;
+                }
+                prop_assert!(joiner.bytes() <= 5 * 2_000);
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What a network needs of the node that it serves.
+
+use std::sync::Arc;
+
+use super::packet::PeerTip;
+use crate::engine::input::PeerId;
+use crate::sync::Progress;
+use crate::types::chain::{Height, Timestamp};
+use crate::types::hash::{Txid, Wtxid};
+use crate::types::keys::PublicKey;
+use crate::types::masternode_set::MasternodeSet;
+use crate::types::message::{Decided, Message};
+use crate::types::transaction::Transaction;
+
+/// The node that a network serves. No call waits, but [`Host::blocks`].
+pub trait Host: Send + Sync {
+    /// The bytes of a message of a peer, with nothing checked.
+    fn receive_bytes(&self, from: PeerId, message: Vec<u8>);
+
+    /// A message of a peer, with nothing checked but its form.
+    fn receive(&self, from: PeerId, message: Message);
+
+    /// The node's clock.
+    fn now(&self) -> Timestamp;
+
+    /// What is decided.
+    fn tip(&self) -> PeerTip;
+
+    /// The masternodes that decide.
+    fn masternodes(&self) -> MasternodeSet;
+
+    /// The last height whose certificate can be verified: the end of an epoch.
+    fn verifiable(&self) -> Height;
+
+    /// A transaction that is neither confirmed nor refused.
+    fn transaction(&self, txid: &Txid) -> Option<Arc<Transaction>>;
+
+    /// Some of the transactions that are neither confirmed nor refused.
+    fn pending(&self, n_max: usize) -> Vec<Txid>;
+
+    /// Whether a transaction is pending, or was refused of late.
+    fn is_known(&self, txid: &Txid) -> bool;
+
+    /// A transaction by its id with signatures, if those were verified.
+    fn verified(&self, wtxid: &Wtxid) -> Option<Arc<Transaction>>;
+
+    /// Decided blocks with their certificates, up to a number and about so many bytes. It waits
+    /// for the disk.
+    fn blocks(&self, from: Height, n_max: u16, bytes_max: usize) -> Vec<Decided>;
+
+    /// Something happened.
+    fn tell(&self, event: NetworkEvent);
+}
+
+/// What happened in a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetworkEvent {
+    /// A peer is connected.
+    PeerConnected {
+        /// Its node key.
+        key: PublicKey,
+        /// Its address.
+        address: std::net::SocketAddr,
+        /// Whether it dialled.
+        is_inbound: bool,
+    },
+    /// A peer is gone.
+    PeerDisconnected {
+        /// Its node key.
+        key: PublicKey,
+        /// Why.
+        reason: String,
+    },
+    /// A peer did what no honest one does, and is not talked to for a while.
+    PeerBanned {
+        /// Its node key, if it had proved one.
+        key: Option<PublicKey>,
+        /// Its address.
+        address: std::net::SocketAddr,
+        /// Until when, by this node's clock.
+        until: Timestamp,
+    },
+    /// The clocks of most peers differ from this node's.
+    ClockOffset {
+        /// How much they are ahead, in milliseconds; the median.
+        offset_ms: i64,
+        /// Whether this node sends nothing that it signs until they agree.
+        is_withholding: bool,
+    },
+    /// The node is behind its peers and fetches blocks.
+    SyncProgress(Progress),
+}

@@ -1,0 +1,184 @@
+//! One peer: what waits for it, what is known of it, what it did.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::frame::{Frame, Splitter};
+use super::packet::PeerTip;
+use crate::peers::rate::Class;
+use crate::peers::seen::SeenCache;
+use crate::peers::slots::{ConnectionId, Direction};
+use crate::types::chain::{Height, Timestamp};
+use crate::types::hash::Txid;
+use crate::types::keys::PublicKey;
+
+/// A peer that said who it is.
+pub(super) struct Peer {
+    pub(super) id: ConnectionId,
+    pub(super) key: PublicKey,
+    pub(super) address: SocketAddr,
+    pub(super) direction: Direction,
+    pub(super) listens: Option<SocketAddr>,
+    pub(super) agent: String,
+    pub(super) since: Timestamp,
+    /// Ends the connection.
+    pub(super) stop: CancellationToken,
+    pub(super) counts: Counts,
+    outbox: Mutex<Splitter>,
+    filled: Notify,
+    state: Mutex<State>,
+}
+
+/// What a peer's two tasks and the rest of the node share.
+pub(super) struct State {
+    pub(super) tip: PeerTip,
+    /// Transactions that it has or was told of.
+    pub(super) known: SeenCache<Txid>,
+    /// Transactions to tell it of.
+    pub(super) announced: Vec<Txid>,
+    /// The ping that is not answered.
+    pub(super) pinged: Option<(u64, Timestamp)>,
+    /// Whether it was told of other peers.
+    pub(super) has_addresses: bool,
+}
+
+/// What went over a connection.
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) frames_in: AtomicU64,
+    pub(super) bytes_in: AtomicU64,
+    pub(super) frames_out: AtomicU64,
+    pub(super) bytes_out: AtomicU64,
+    /// What did not fit its queue.
+    pub(super) dropped_out: AtomicU64,
+    /// What was over its rate.
+    pub(super) dropped_in: AtomicU64,
+    pub(super) round_trip_ms: AtomicU64,
+    pub(super) clock_offset_ms: AtomicI64,
+    /// How often its clock was measured.
+    pub(super) n_pongs: AtomicU64,
+}
+
+/// A peer as the host of the node sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerInfo {
+    /// Its node key, proved.
+    pub key: PublicKey,
+    /// The other end of the socket.
+    pub address: SocketAddr,
+    /// Whether it dialled this node.
+    pub is_inbound: bool,
+    /// Whether its key is one of the masternodes that decide.
+    pub is_masternode: bool,
+    /// What program it says it is.
+    pub agent: String,
+    /// Since when it is a peer, by this node's clock.
+    pub since: Timestamp,
+    /// The height of the last block that it says is decided there.
+    pub height: Height,
+    /// The last round trip, in milliseconds; none before the first answer to a ping.
+    pub round_trip_ms: Option<u64>,
+    /// How much its clock is ahead of this node's, in milliseconds; none before the first answer.
+    pub clock_offset_ms: Option<i64>,
+    /// Bytes of frames that came, and that went.
+    pub bytes: (u64, u64),
+    /// Frames that came, and that went.
+    pub frames: (u64, u64),
+    /// Frames that came over its rate, and frames that did not fit its queue: both are lost.
+    pub dropped: (u64, u64),
+}
+
+/// What is said of a new peer.
+pub(super) struct Introduction {
+    pub(super) id: ConnectionId,
+    pub(super) key: PublicKey,
+    pub(super) address: SocketAddr,
+    pub(super) direction: Direction,
+    pub(super) listens: Option<SocketAddr>,
+    pub(super) agent: String,
+    pub(super) tip: PeerTip,
+    pub(super) since: Timestamp,
+    pub(super) stop: CancellationToken,
+}
+
+impl Peer {
+    pub(super) fn new(introduction: Introduction) -> Self {
+        let Introduction { id, key, address, direction, listens, agent, tip, since, stop } =
+            introduction;
+        let state = State {
+            tip,
+            known: SeenCache::new(KNOWN_MAX),
+            announced: Vec::new(),
+            pinged: None,
+            has_addresses: false,
+        };
+        Peer {
+            id,
+            key,
+            address,
+            direction,
+            listens,
+            agent,
+            since,
+            stop,
+            counts: Counts::default(),
+            outbox: Mutex::default(),
+            filled: Notify::new(),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Puts a frame into the peer's queue, or loses it.
+    pub(super) fn send(&self, class: Class, frame: Frame) {
+        if lock(&self.outbox).push(class, frame) {
+            self.filled.notify_one();
+        } else {
+            self.counts.dropped_out.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn outbox(&self) -> MutexGuard<'_, Splitter> {
+        lock(&self.outbox)
+    }
+
+    /// Waits until something was put into the queue.
+    pub(super) async fn filled(&self) {
+        self.filled.notified().await;
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    pub(super) fn info(&self, is_masternode: bool) -> PeerInfo {
+        let counts = &self.counts;
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let is_measured = load(&counts.n_pongs) > 0;
+        PeerInfo {
+            key: self.key,
+            address: self.address,
+            is_inbound: self.direction == Direction::Inbound,
+            is_masternode,
+            agent: self.agent.clone(),
+            since: self.since,
+            height: self.state().tip.height,
+            round_trip_ms: is_measured.then(|| load(&counts.round_trip_ms)),
+            clock_offset_ms: is_measured
+                .then(|| counts.clock_offset_ms.load(Ordering::Relaxed)),
+            bytes: (load(&counts.bytes_in), load(&counts.bytes_out)),
+            frames: (load(&counts.frames_in), load(&counts.frames_out)),
+            dropped: (load(&counts.dropped_in), load(&counts.dropped_out)),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Transactions that are remembered as known to a peer: two mempools.
+const KNOWN_MAX: usize = 20_000;

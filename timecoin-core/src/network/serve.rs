@@ -1,0 +1,111 @@
+//! Questions of peers: addresses, transactions, blocks.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Shared;
+use super::error::PeerError;
+use super::packet::{BLOCKS_MAX, Blocks, GetBlocks, Packet};
+use super::peer::Peer;
+use crate::peers::address::PeerAddress;
+use crate::peers::book::ADDRESSES_PER_MESSAGE_MAX;
+use crate::peers::rate::Class;
+use crate::peers::score::Misbehavior;
+use crate::peers::slots::Direction;
+use crate::types::hash::Txid;
+use crate::types::message::Message;
+
+impl Shared {
+    /// Once for each connection: who asks again has had its answer.
+    pub(super) fn on_get_addresses(&self, peer: &Peer) {
+        if std::mem::replace(&mut peer.state().has_addresses, true) {
+            return;
+        }
+        let now = self.host().now();
+        let mut addresses = {
+            let mut core = self.core();
+            let core = &mut *core;
+            core.book.sample(&mut core.rng, ADDRESSES_PER_MESSAGE_MAX - 1, now)
+        };
+        let own = self.listens.filter(|listens| !listens.ip().is_unspecified());
+        if let Some(own) = own.or_else(|| self.seen_as.load().as_deref().copied())
+            && own.port() != 0
+        {
+            addresses.push(PeerAddress::new(Some(self.keys.public()), own, now));
+        }
+        self.say(peer, Class::Control, &Packet::Addresses(addresses));
+    }
+
+    pub(super) fn on_addresses(
+        &self,
+        peer: &Peer,
+        addresses: &[PeerAddress],
+    ) -> Result<(), PeerError> {
+        if addresses.len() > ADDRESSES_PER_MESSAGE_MAX {
+            return Err(PeerError::Misbehavior(Misbehavior::TooManyAddresses));
+        }
+        let now = self.host().now();
+        self.core().book.add(peer.address.ip(), addresses, now);
+        self.dialling.notify_one();
+        Ok(())
+    }
+
+    /// Where an inbound peer listens is worth a line in the book.
+    pub(super) fn note_listener(&self, peer: &Peer) {
+        if let Some(listens) = peer.listens.filter(|_| peer.direction == Direction::Inbound) {
+            let now = self.host().now();
+            let address = PeerAddress::new(Some(peer.key), listens, now);
+            self.core().book.add(peer.address.ip(), &[address], now);
+        }
+    }
+
+    pub(super) fn on_get_transactions(
+        &self,
+        peer: &Peer,
+        txids: &[Txid],
+    ) -> Result<(), PeerError> {
+        if txids.len() > TRANSACTIONS_MAX {
+            return Err(PeerError::Misbehavior(Misbehavior::Undecodable));
+        }
+        for transaction in txids.iter().filter_map(|txid| self.host().transaction(txid)) {
+            self.send_to(peer, &Message::Transaction(transaction));
+        }
+        Ok(())
+    }
+
+    /// Answers on a thread that may wait for the disk. Where too many are being answered this one
+    /// is answered with nothing: the peer asks another.
+    pub(super) fn on_get_blocks(self: &Arc<Self>, peer: &Arc<Peer>, question: GetBlocks) {
+        let GetBlocks { id, from, count } = question;
+        let is_free = self.n_serving.fetch_add(1, Ordering::SeqCst) < SERVING_MAX;
+        let serving = Serving(Arc::clone(self));
+        let is_sane = from.0 > 0 && (1..=BLOCKS_MAX).contains(&count);
+        if !is_free || !is_sane || from > self.host().tip().height {
+            return self.say(peer, Class::Sync, &Packet::Blocks(Blocks { id, blocks: Vec::new() }));
+        }
+        let peer = Arc::clone(peer);
+        tokio::task::spawn_blocking(move || {
+            let shared = &serving.0;
+            let blocks = shared.host().blocks(from, count, ANSWER_BYTES_MAX);
+            shared.say(&peer, Class::Sync, &Packet::Blocks(Blocks { id, blocks }));
+        });
+    }
+}
+
+/// Counts itself out, also where the store panics.
+struct Serving(Arc<Shared>);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.n_serving.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Questions that are being answered from the store at a time.
+const SERVING_MAX: usize = 16;
+
+/// An answer ends before it has more, but for one block, which is at most 4 MB.
+const ANSWER_BYTES_MAX: usize = 2_000_000;
+
+/// Transactions in one question.
+const TRANSACTIONS_MAX: usize = 1_000;

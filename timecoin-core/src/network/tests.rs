@@ -1,0 +1,1 @@
+//! Networks of hosts that keep nothing but what they were told.

@@ -1,0 +1,362 @@
+//! What to ask of whom when behind: pages of decided blocks from several peers at once, handed on
+//! in the order of heights.
+//!
+//! A peer's claim of a height costs it nothing, so it is worth one question at a time: who does
+//! not answer, or not with what was asked, is asked nothing for a while that doubles each time.
+//! Blocks come with the certificates that decide them and are verified by whoever takes them from
+//! here; a page that does not bring the ledger forward counts against its sender too.
+
+use std::collections::BTreeMap;
+
+use crate::types::chain::{Height, Timestamp};
+use crate::types::keys::PublicKey;
+
+/// Decides what to ask; `B` is a block as it came.
+pub struct Sync<B> {
+    limits: SyncLimits,
+    tip: Height,
+    tip_since: Timestamp,
+    peers: BTreeMap<PublicKey, Source>,
+    asked: BTreeMap<u64, Asked>,
+    /// Blocks that wait to be handed on, by height.
+    waiting: BTreeMap<Height, Waiting<B>>,
+    waiting_bytes: usize,
+    /// The last height that was handed on, and by whom it came.
+    handed: Height,
+    handed_from: BTreeMap<Height, PublicKey>,
+    behind_since: Option<Timestamp>,
+    next_id: u64,
+    bytes: u64,
+}
+
+/// Bounds of a sync.
+#[derive(Clone, Debug)]
+pub struct SyncLimits {
+    /// Blocks asked for at once. Default 64.
+    pub page_blocks: u16,
+    /// How far above the tip blocks are asked for. Default 1,024.
+    pub window_blocks: u64,
+    /// Bytes of blocks that wait to be handed on. Default 32 MB.
+    pub waiting_bytes_max: usize,
+    /// Questions to one peer at a time. Default 2.
+    pub asked_per_peer_max: usize,
+    /// How long an answer may take, in milliseconds. Default 10,000.
+    pub answer_ms_max: u64,
+    /// How long the ledger may take to go on after blocks were handed on, in milliseconds.
+    /// Default 30,000.
+    pub apply_ms_max: u64,
+    /// How long a peer is asked nothing after it first failed, in milliseconds; it doubles each
+    /// time, 10 times at most. Default 2,000.
+    pub demoted_ms: u64,
+    /// How long to be one block behind before asking, in milliseconds: most often it is decided
+    /// here by then. Default 1,000.
+    pub patience_ms: u64,
+}
+
+impl Default for SyncLimits {
+    fn default() -> Self {
+        SyncLimits {
+            page_blocks: 64,
+            window_blocks: 1_024,
+            waiting_bytes_max: 32_000_000,
+            asked_per_peer_max: 2,
+            answer_ms_max: 10_000,
+            apply_ms_max: 30_000,
+            demoted_ms: 2_000,
+            patience_ms: 1_000,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Source {
+    height: Height,
+    n_asked: usize,
+    n_failed: u32,
+    demoted_until: Timestamp,
+}
+
+struct Asked {
+    peer: PublicKey,
+    from: Height,
+    count: u16,
+    at: Timestamp,
+}
+
+struct Waiting<B> {
+    peer: PublicKey,
+    bytes: usize,
+    block: B,
+}
+
+/// A question to put to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// To whom.
+    pub peer: PublicKey,
+    /// Names the answer.
+    pub id: u64,
+    /// The first height.
+    pub from: Height,
+    /// How many blocks.
+    pub count: u16,
+}
+
+/// How far a sync is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The height of the ledger.
+    pub height: Height,
+    /// The height that most is claimed by a peer that answers.
+    pub target: Height,
+    /// Bytes of blocks that came since the node began.
+    pub bytes: u64,
+    /// Peers that can be asked.
+    pub n_peers: usize,
+}
+
+/// An answer that no honest peer gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadAnswer {
+    /// Nobody asked for it.
+    Unrequested,
+    /// It holds other blocks than were asked for.
+    OtherBlocks,
+}
+
+impl<B> Sync<B> {
+    /// A ledger at `tip` that knows of nobody.
+    pub fn new(limits: SyncLimits, tip: Height) -> Self {
+        Sync {
+            limits,
+            tip,
+            tip_since: Timestamp(0),
+            peers: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            waiting_bytes: 0,
+            handed: tip,
+            handed_from: BTreeMap::new(),
+            behind_since: None,
+            next_id: 1,
+            bytes: 0,
+        }
+    }
+
+    /// A peer says how high its ledger is.
+    pub fn on_peer(&mut self, peer: PublicKey, height: Height) {
+        self.peers.entry(peer).or_default().height = height;
+    }
+
+    /// A peer is gone; what it was asked for is asked of others.
+    pub fn on_gone(&mut self, peer: &PublicKey) {
+        self.peers.remove(peer);
+        self.asked.retain(|_, asked| asked.peer != *peer);
+    }
+
+    /// The ledger is at `tip`.
+    pub fn on_tip(&mut self, tip: Height, now: Timestamp) {
+        if tip <= self.tip {
+            return;
+        }
+        for (_, peer) in self.handed_from.range(..=tip) {
+            if let Some(source) = self.peers.get_mut(peer) {
+                source.n_failed = 0;
+            }
+        }
+        (self.tip, self.tip_since) = (tip, now);
+        self.handed = self.handed.max(tip);
+        self.handed_from.retain(|height, _| *height > tip);
+        while let Some(entry) = self.waiting.first_entry().filter(|entry| *entry.key() <= tip) {
+            self.waiting_bytes -= entry.remove().bytes;
+        }
+    }
+
+    /// An answer: blocks with their heights and lengths.
+    ///
+    /// # Errors
+    /// [`BadAnswer`], for which the peer is asked nothing for a while.
+    pub fn on_blocks(
+        &mut self,
+        peer: PublicKey,
+        id: u64,
+        blocks: Vec<(Height, usize, B)>,
+        now: Timestamp,
+    ) -> Result<(), BadAnswer> {
+        if self.asked.get(&id).is_none_or(|asked| asked.peer != peer) {
+            return Err(BadAnswer::Unrequested);
+        }
+        let Some(asked) = self.asked.remove(&id) else { return Err(BadAnswer::Unrequested) };
+        self.release(&peer);
+        let heights = (asked.from.0..).map(Height).take(usize::from(asked.count));
+        let is_in_order = blocks.len() <= usize::from(asked.count)
+            && blocks.iter().map(|(height, ..)| *height).eq(heights.take(blocks.len()));
+        if blocks.is_empty() || !is_in_order {
+            self.demote(&peer, now);
+            return if blocks.is_empty() { Ok(()) } else { Err(BadAnswer::OtherBlocks) };
+        }
+        for (height, bytes, block) in blocks {
+            self.bytes += bytes as u64;
+            if height > self.handed && !self.waiting.contains_key(&height) {
+                self.waiting_bytes += bytes;
+                self.waiting.insert(height, Waiting { peer, bytes, block });
+            }
+        }
+        Ok(())
+    }
+
+    /// A block that came from `peer` was not what it should be.
+    pub fn on_bad_block(&mut self, peer: &PublicKey, now: Timestamp) {
+        self.demote(peer, now);
+        self.begin_again(peer);
+    }
+
+    /// The next block to hand to the ledger, with its sender, up to a height.
+    pub fn next_block(&mut self, up_to: Height, now: Timestamp) -> Option<(PublicKey, B)> {
+        let next = self.handed.next();
+        if next > up_to {
+            return None;
+        }
+        let Waiting { peer, bytes, block } = self.waiting.remove(&next)?;
+        self.waiting_bytes -= bytes;
+        if self.handed == self.tip {
+            self.tip_since = now;
+        }
+        self.handed = next;
+        self.handed_from.insert(next, peer);
+        Some((peer, block))
+    }
+
+    /// What to ask now; to be called until it is nothing.
+    pub fn poll(&mut self, now: Timestamp) -> Option<Ask> {
+        self.give_up(now);
+        let target = self.target(now);
+        if target <= self.tip {
+            self.behind_since = None;
+            return None;
+        }
+        let since = *self.behind_since.get_or_insert(now);
+        let is_soon = target == self.tip.next() && now.since(since) < self.patience();
+        if is_soon || self.waiting_bytes >= self.limits.waiting_bytes_max {
+            return None;
+        }
+        let from = self.first_missing()?;
+        let peer = self.least_asked(from, now)?;
+        let height = self.peers.get(&peer)?.height;
+        let count = self.gap(from, height);
+        let id = self.next_id;
+        self.next_id += 1;
+        self.asked.insert(id, Asked { peer, from, count, at: now });
+        self.peers.get_mut(&peer)?.n_asked += 1;
+        Some(Ask { peer, id, from, count })
+    }
+
+    /// How far it is, while it is behind.
+    pub fn progress(&self, now: Timestamp) -> Option<Progress> {
+        let target = self.target(now);
+        (target > self.tip).then(|| Progress {
+            height: self.tip,
+            target,
+            bytes: self.bytes,
+            n_peers: self.peers.values().filter(|source| source.demoted_until <= now).count(),
+        })
+    }
+
+    fn patience(&self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.limits.patience_ms)
+    }
+
+    /// The greatest height that a peer claims who may be asked.
+    fn target(&self, now: Timestamp) -> Height {
+        let usable = self.peers.values().filter(|source| source.demoted_until <= now);
+        usable.map(|source| source.height).max().unwrap_or(self.tip)
+    }
+
+    /// Forgets questions without an answer, and blocks that brought the ledger nowhere.
+    fn give_up(&mut self, now: Timestamp) {
+        let late = |since: Timestamp, ms: u64| now.0.saturating_sub(since.0) >= ms;
+        let is_late = |asked: &Asked| late(asked.at, self.limits.answer_ms_max);
+        let silent: Vec<u64> =
+            self.asked.iter().filter(|(_, asked)| is_late(asked)).map(|(id, _)| *id).collect();
+        for id in silent {
+            if let Some(asked) = self.asked.remove(&id) {
+                self.release(&asked.peer);
+                self.demote(&asked.peer, now);
+            }
+        }
+        if self.handed > self.tip && late(self.tip_since, self.limits.apply_ms_max) {
+            let next = self.handed_from.get(&self.tip.next()).copied();
+            if let Some(peer) = next {
+                self.on_bad_block(&peer, now);
+            } else {
+                self.handed = self.tip;
+            }
+        }
+    }
+
+    /// Hands on again from the tip, with nothing of `peer`.
+    fn begin_again(&mut self, peer: &PublicKey) {
+        self.handed = self.tip;
+        self.handed_from.clear();
+        self.waiting.retain(|_, waiting| waiting.peer != *peer);
+        self.waiting_bytes = self.waiting.values().map(|waiting| waiting.bytes).sum();
+        let next = self.tip.next();
+        if !self.waiting.contains_key(&next) {
+            self.waiting.retain(|height, _| *height > next);
+        }
+    }
+
+    fn release(&mut self, peer: &PublicKey) {
+        if let Some(source) = self.peers.get_mut(peer) {
+            source.n_asked = source.n_asked.saturating_sub(1);
+        }
+    }
+
+    fn demote(&mut self, peer: &PublicKey, now: Timestamp) {
+        if let Some(source) = self.peers.get_mut(peer) {
+            let wait = self.limits.demoted_ms << source.n_failed.min(DOUBLED_MAX);
+            source.n_failed += 1;
+            source.demoted_until = Timestamp(now.0.saturating_add(wait));
+        }
+    }
+
+    /// The first height above what was handed on that is neither here nor asked for.
+    fn first_missing(&self) -> Option<Height> {
+        let mut height = self.handed.next();
+        while height.0 <= self.tip.0 + self.limits.window_blocks {
+            let asked = self.asked.values().find(|asked| {
+                (asked.from..Height(asked.from.0 + u64::from(asked.count))).contains(&height)
+            });
+            height = match asked {
+                Some(asked) => Height(asked.from.0 + u64::from(asked.count)),
+                None if self.waiting.contains_key(&height) => height.next(),
+                None => return Some(height),
+            };
+        }
+        None
+    }
+
+    /// How many blocks from there are missing, as many as one question may name and the peer has.
+    fn gap(&self, from: Height, peer: Height) -> u16 {
+        let asked = self.asked.values().map(|asked| asked.from).filter(|start| *start > from).min();
+        let here = self.waiting.range(from..).next().map(|(height, _)| *height);
+        let end = asked.into_iter().chain(here).min().unwrap_or(Height(u64::MAX));
+        let missing = end.0.min(peer.0.saturating_add(1)) - from.0;
+        missing.min(u64::from(self.limits.page_blocks)).try_into().unwrap_or(u16::MAX)
+    }
+
+    fn least_asked(&self, from: Height, now: Timestamp) -> Option<PublicKey> {
+        let usable = self.peers.iter().filter(|(_, source)| {
+            source.height >= from
+                && source.demoted_until <= now
+                && source.n_asked < self.limits.asked_per_peer_max
+        });
+        usable.min_by_key(|(_, source)| source.n_asked).map(|(peer, _)| *peer)
+    }
+}
+
+/// How often the time without questions doubles.
+const DOUBLED_MAX: u32 = 10;
+
+#[cfg(test)]
+mod tests;

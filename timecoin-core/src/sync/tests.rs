@@ -1,0 +1,177 @@
+use super::*;
+use crate::types::keys::KeyPair;
+
+fn peer(n: u8) -> PublicKey {
+    KeyPair::from_seed(&[n]).public()
+}
+
+fn at(ms: u64) -> Timestamp {
+    Timestamp(ms)
+}
+
+/// The heights of an answer, as blocks of 1 kB.
+fn page(ask: &Ask, n: u64) -> Vec<(Height, usize, u64)> {
+    (ask.from.0..ask.from.0 + n).map(|height| (Height(height), 1_000, height)).collect()
+}
+
+/// Asks until nothing is to be asked.
+fn asks(sync: &mut Sync<u64>, now: u64) -> Vec<Ask> {
+    std::iter::from_fn(|| sync.poll(at(now))).collect()
+}
+
+fn hand_on(sync: &mut Sync<u64>, up_to: u64, now: u64) -> Vec<u64> {
+    std::iter::from_fn(|| sync.next_block(Height(up_to), at(now))).map(|(_, block)| block).collect()
+}
+
+#[test]
+fn pages_come_from_several_peers_and_are_handed_on_in_order() {
+    let mut sync = Sync::new(SyncLimits::default(), Height(0));
+    (1..=3).for_each(|n| sync.on_peer(peer(n), Height(300)));
+    let asked = asks(&mut sync, 0);
+    assert_eq!(asked.len(), 5);
+    let asked_of = |n| asked.iter().filter(|ask| ask.peer == peer(n)).count();
+    assert_eq!([asked_of(1), asked_of(2), asked_of(3)].iter().sum::<usize>(), 5);
+    assert!((1..=3).all(|n| asked_of(n) >= 1));
+    let mut handed = Vec::new();
+    for ask in asked.iter().rev() {
+        sync.on_blocks(ask.peer, ask.id, page(ask, u64::from(ask.count)), at(10)).unwrap();
+        handed.extend(hand_on(&mut sync, u64::MAX, 10));
+    }
+    assert_eq!(handed, (1..=300).collect::<Vec<_>>());
+    sync.on_tip(Height(300), at(20));
+    assert!(sync.progress(at(20)).is_none() && sync.poll(at(20)).is_none());
+}
+
+#[test]
+fn nothing_is_handed_on_beyond_what_can_be_verified() {
+    let mut sync = Sync::new(SyncLimits::default(), Height(0));
+    sync.on_peer(peer(1), Height(50));
+    let ask = sync.poll(at(0)).unwrap();
+    sync.on_blocks(peer(1), ask.id, page(&ask, 50), at(0)).unwrap();
+    assert_eq!(hand_on(&mut sync, 20, 0), (1..=20).collect::<Vec<_>>());
+    sync.on_tip(Height(20), at(1));
+    assert_eq!(hand_on(&mut sync, 40, 1), (21..=40).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_short_answer_is_completed_by_another_question() {
+    let mut sync = Sync::new(SyncLimits::default(), Height(0));
+    sync.on_peer(peer(1), Height(10));
+    let ask = sync.poll(at(0)).unwrap();
+    assert_eq!((ask.from, ask.count), (Height(1), 10));
+    sync.on_blocks(peer(1), ask.id, page(&ask, 4), at(0)).unwrap();
+    let ask = sync.poll(at(0)).unwrap();
+    assert_eq!((ask.from, ask.count), (Height(5), 6));
+}
+
+#[test]
+fn who_does_not_answer_is_asked_ever_more_rarely_and_others_instead() {
+    let mut sync = Sync::new(SyncLimits::default(), Height(0));
+    sync.on_peer(peer(1), Height(u64::MAX));
+    let mut asked_at = Vec::new();
+    for now in (0..3_600_000).step_by(500) {
+        asked_at.extend(asks(&mut sync, now).iter().map(|_| now));
+    }
+    assert!(asked_at.len() < 40, "asked {} times in an hour", asked_at.len());
+    sync.on_peer(peer(2), Height(5));
+    let ask = sync.poll(at(3_600_000)).unwrap();
+    assert_eq!((ask.peer, ask.from), (peer(2), Height(1)));
+}
+
+#[test]
+fn an_empty_answer_costs_its_sender_the_next_question() {
+    let mut sync = Sync::new(SyncLimits::default(), Height(0));
+    sync.on_peer(peer(1), Height(9));
+    let ask = sync.poll(at(0)).unwrap();
+    sync.on_blocks(peer(1), ask.id, Vec::new(), at(0)).unwrap();
+    assert_eq!(sync.poll(at(1_999)), None);
+    assert!(sync.progress(at(1_999)).is_none());
+    assert!(sync.poll(at(2_000)).is_some());
+}
+
+#[test]
+fn answers_to_nobody_and_with_other_blocks_are_named() {
+    let mut sync = Sync::new(SyncLimits::default(), Height(0));
+    sync.on_peer(peer(1), Height(9));
+    sync.on_peer(peer(2), Height(9));
+    let ask = sync.poll(at(0)).unwrap();
+    let other = if ask.peer == peer(1) { peer(2) } else { peer(1) };
+    assert_eq!(sync.on_blocks(other, 77, page(&ask, 1), at(0)), Err(BadAnswer::Unrequested));
+    assert_eq!(sync.on_blocks(ask.peer, 78, page(&ask, 1), at(0)), Err(BadAnswer::Unrequested));
+    let wrong = Ask { from: Height(3), ..ask };
+    let answer = sync.on_blocks(ask.peer, ask.id, page(&wrong, 1), at(0));
+    assert_eq!(answer, Err(BadAnswer::OtherBlocks));
+    let ask = sync.poll(at(0)).unwrap();
+    assert_eq!(ask.peer, other);
+    let answer = sync.on_blocks(other, ask.id, page(&ask, 10), at(0));
+    assert_eq!(answer, Err(BadAnswer::OtherBlocks));
+}
+
+#[test]
+fn an_answer_to_somebody_elses_question_does_not_take_it_away() {
+    let mut sync = Sync::new(SyncLimits::default(), Height(0));
+    sync.on_peer(peer(1), Height(9));
+    let ask = sync.poll(at(0)).unwrap();
+    assert!(sync.on_blocks(peer(2), ask.id, page(&ask, 9), at(0)).is_err());
+    assert!(sync.on_blocks(peer(1), ask.id, page(&ask, 9), at(0)).is_ok());
+}
+
+#[test]
+fn blocks_that_bring_nothing_are_fetched_from_another() {
+    let mut sync = Sync::new(SyncLimits::default(), Height(0));
+    sync.on_peer(peer(1), Height(9));
+    let ask = sync.poll(at(0)).unwrap();
+    sync.on_blocks(peer(1), ask.id, page(&ask, 9), at(0)).unwrap();
+    assert_eq!(hand_on(&mut sync, 9, 0).len(), 9);
+    sync.on_peer(peer(2), Height(9));
+    sync.on_bad_block(&peer(1), at(5));
+    let ask = sync.poll(at(5)).unwrap();
+    assert_eq!((ask.peer, ask.from, ask.count), (peer(2), Height(1), 9));
+}
+
+#[test]
+fn a_ledger_that_does_not_go_on_blames_who_sent_its_next_block() {
+    let mut sync = Sync::new(SyncLimits::default(), Height(0));
+    sync.on_peer(peer(1), Height(9));
+    let ask = sync.poll(at(0)).unwrap();
+    sync.on_blocks(peer(1), ask.id, page(&ask, 9), at(0)).unwrap();
+    assert_eq!(hand_on(&mut sync, 9, 0).len(), 9);
+    assert_eq!(sync.poll(at(29_999)), None);
+    sync.on_peer(peer(2), Height(9));
+    assert_eq!(sync.poll(at(30_000)).map(|ask| ask.peer), Some(peer(2)));
+}
+
+#[test]
+fn one_block_behind_is_given_a_moment() {
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(7));
+    sync.on_peer(peer(1), Height(8));
+    assert_eq!(sync.poll(at(0)), None);
+    assert_eq!(sync.poll(at(999)), None);
+    assert!(sync.poll(at(1_000)).is_some());
+    sync.on_tip(Height(8), at(1_001));
+    assert_eq!(sync.poll(at(1_001)), None);
+}
+
+#[test]
+fn what_waits_is_bounded() {
+    let limits = SyncLimits { waiting_bytes_max: 5_000, ..SyncLimits::default() };
+    let mut sync = Sync::new(limits, Height(0));
+    sync.on_peer(peer(1), Height(10_000));
+    let asked = asks(&mut sync, 0);
+    assert_eq!(asked.len(), 2);
+    for ask in &asked {
+        sync.on_blocks(peer(1), ask.id, page(ask, 64), at(0)).unwrap();
+    }
+    assert_eq!(sync.poll(at(0)), None);
+}
+
+#[test]
+fn who_is_gone_is_asked_no_more_and_what_it_was_asked_is_asked_of_others() {
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
+    sync.on_peer(peer(1), Height(9));
+    assert!(sync.poll(at(0)).is_some());
+    sync.on_peer(peer(2), Height(9));
+    assert_eq!(sync.poll(at(0)), None);
+    sync.on_gone(&peer(1));
+    assert_eq!(sync.poll(at(0)).map(|ask| ask.peer), Some(peer(2)));
+}

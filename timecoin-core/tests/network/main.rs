@@ -1,0 +1,4 @@
+//! Nodes with real sockets on the loopback interface.
+
+mod links;
+mod testkit;
