@@ -1,5 +1,6 @@
 //! What a net of real nodes in one process is made of.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +20,16 @@ pub enum LocalStorage {
     TemporaryDirectory,
     /// In this directory, one folder for each node: `node-0`, `node-1`, …
     Directory(PathBuf),
+}
+
+/// How the nodes of a [`super::LocalNet`] talk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LocalTransport {
+    /// They hand each other what they say.
+    #[default]
+    Memory,
+    /// Over encrypted connections on the loopback interface, as nodes on different machines do.
+    Tcp,
 }
 
 /// The settings of a [`super::LocalNet`]; those that a simulation has too mean the same there.
@@ -45,6 +56,8 @@ pub struct LocalNetConfig {
     pub observers: usize,
     /// Where the nodes keep what they must not forget. Default: in memory.
     pub storage: LocalStorage,
+    /// How the nodes talk. Default: in memory.
+    pub transport: LocalTransport,
     /// How links behave that are given no behaviour of their own. Default: at once, no losses.
     pub link: Link,
     /// The timeout of round 0; 1 ms to 1 day. Default: 2 s.
@@ -85,6 +98,7 @@ impl LocalNetConfig {
             masternodes,
             observers: 0,
             storage: LocalStorage::Memory,
+            transport: LocalTransport::Memory,
             link: Link::constant(Duration::ZERO),
             round_timeout: Duration::from_secs(2),
             wallets: 4,
@@ -140,6 +154,9 @@ impl LocalNetConfig {
             sync_writes: self.sync_writes,
             round_timeout_ms: millis(self.round_timeout),
             submit_timeout_ms: millis(self.submit_timeout),
+            listen: (self.transport == LocalTransport::Tcp).then_some(LOOPBACK),
+            inbound_max: NODES_MAX,
+            private_addresses: Some(true),
             ..Config::new(genesis.clone())
         }
     }
@@ -147,6 +164,12 @@ impl LocalNetConfig {
 
 /// PROTOCOL 8.
 const MASTERNODES_MAX: usize = 200;
+
+/// Any free port.
+const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// Masternodes and observers.
+const NODES_MAX: usize = MASTERNODES_MAX + OBSERVERS_MAX;
 
 /// As many again.
 const OBSERVERS_MAX: usize = 200;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::network::Put;
 use crate::node::Parcel;
 use crate::sim::SimTime;
 
@@ -13,7 +14,16 @@ use crate::sim::SimTime;
 pub(super) struct Delayed {
     pub(super) from: usize,
     pub(super) to: usize,
-    pub(super) parcel: Arc<Parcel>,
+    pub(super) cargo: Cargo,
+}
+
+/// A message on its way, in one of two forms.
+#[derive(Clone)]
+pub(super) enum Cargo {
+    /// To be handed to its receiver.
+    Parcel(Arc<Parcel>),
+    /// To be put into the queue of a connection.
+    Frame(Put),
 }
 
 /// What is under way in a net. Who puts in keeps the number within bounds.
@@ -81,7 +91,7 @@ mod tests {
         let delays = Delays::default();
         for (to, at) in [(0, 30), (1, 10), (2, 10), (3, 20)] {
             let parcel = Arc::new(Parcel::of(Message::Request(Request::Decided(Height(1)))));
-            delays.push(SimTime(at), Delayed { from: 9, to, parcel });
+            delays.push(SimTime(at), Delayed { from: 9, to, cargo: Cargo::Parcel(parcel) });
         }
         let due = |at| delays.take_due(SimTime(at)).iter().map(|d| d.to).collect::<Vec<_>>();
         assert_eq!([due(9), due(20), due(29), due(30)], [vec![], vec![1, 2, 3], vec![], vec![0]]);

@@ -47,6 +47,8 @@ impl LocalNet {
         opened.pause();
         self.switch.connect(node, Some(opened.downgrade()));
         opened.start()?;
+        let others: Vec<_> = (0..self.n_nodes()).map(|other| self.at(other)).collect();
+        self.introduce(node, &opened, &others)?;
         opened.resume();
         Ok(())
     }

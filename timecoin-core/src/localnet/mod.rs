@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-pub use config::{LocalNetConfig, LocalStorage};
+pub use config::{LocalNetConfig, LocalStorage, LocalTransport};
 pub use events::{LocalNetEvent, LocalNetEvents};
 pub use link::LinkCounts;
 pub use status::{LocalNodeState, LocalNodeStatus};
@@ -145,8 +145,40 @@ impl LocalNet {
             node.pause();
             self.switch.connect(position, Some(node.downgrade()));
             node.start()?;
+            self.introduce(position, node, &nodes[..position])?;
         }
+        self.wait_connected()?;
         nodes.iter().for_each(Node::resume);
+        Ok(())
+    }
+
+    /// Lets a node dial others, where they talk over sockets.
+    fn introduce(&self, position: usize, node: &Node, others: &[Node]) -> Result<(), NodeError> {
+        let Some(own) = node.listen_address() else { return Ok(()) };
+        for (other, key) in others.iter().zip(&self.keys).filter(|(_, key)| {
+            key.public() != self.keys[position].public()
+        }) {
+            let Some(address) = other.listen_address() else { continue };
+            node.connect(&format!("{}@{address}", key.public()))?;
+            other.expect(&self.keys[position].public(), own);
+        }
+        Ok(())
+    }
+
+    /// Waits until everybody is connected with everybody, as in memory they are from the start.
+    fn wait_connected(&self) -> Result<(), NodeError> {
+        let is_done = || {
+            let nodes = (0..self.n_nodes()).map(|position| self.at(position));
+            nodes.filter(|node| node.listen_address().is_some())
+                .all(|node| node.peers().len() + 1 >= self.n_nodes())
+        };
+        let deadline = Deadline::after(CONNECT_MAX);
+        while !is_done() {
+            if deadline.left().is_none() {
+                return Err(NodeError::Timeout { what: "connecting", after: CONNECT_MAX });
+            }
+            std::thread::sleep(CONNECT_LOOK);
+        }
         Ok(())
     }
 
@@ -289,14 +321,23 @@ impl Opener<'_> {
             Some(disk) => MemoryStorage::open(disk, self.chain)?,
             None => open_store(&config, self.chain)?,
         };
-        let mut outside =
-            Outside::of(Arc::new(Line { switch: Arc::clone(self.switch), from: position }));
+        let line = Arc::new(Line { switch: Arc::clone(self.switch), from: position });
+        let mut outside = match self.config.transport {
+            LocalTransport::Memory => Outside::of(line),
+            LocalTransport::Tcp => Outside::configured(&config, self.chain, Some(line))?,
+        };
         if let Some(verified) = self.verified {
             outside.verified = Arc::clone(verified);
         }
         Node::open_on(config, self.chain.clone(), opened, outside)
     }
 }
+
+/// How long the nodes of a net have to connect.
+const CONNECT_MAX: Duration = Duration::from_secs(60);
+
+/// Between two looks at whether they have.
+const CONNECT_LOOK: Duration = Duration::from_millis(1);
 
 /// How long dropping a net waits.
 const CLOSE_MAX: Duration = Duration::from_secs(30);

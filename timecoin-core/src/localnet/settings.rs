@@ -1,6 +1,6 @@
 //! Settings by name and text, as C, Python and a command line give them.
 
-use super::{LocalNet, LocalNetConfig, LocalStorage};
+use super::{LocalNet, LocalNetConfig, LocalStorage, LocalTransport};
 use crate::node::NodeError;
 use crate::sim::{HOUR_MS, Link, Setting, SettingError, SettingKind, find_setting};
 
@@ -14,6 +14,7 @@ impl LocalNetConfig {
         Link::SETTINGS[4],
         Setting::count("observers", "0 to 100", 0, 100),
         Setting::new("storage", SettingKind::Text, "memory, temporary or the path of a directory"),
+        Setting::new("transport", SettingKind::Text, "memory or tcp"),
         Setting::duration("round_timeout", "1ms to 1h", 1, HOUR_MS),
         Setting::count("wallets", "1 to 1000", 1, 1_000),
         Setting::count("coins_per_wallet", "1 to 1000", 1, 1_000),
@@ -46,6 +47,13 @@ impl LocalNetConfig {
                     "memory" => LocalStorage::Memory,
                     "temporary" => LocalStorage::TemporaryDirectory,
                     path => LocalStorage::Directory(path.into()),
+                }
+            }
+            "transport" => {
+                self.transport = match text {
+                    "memory" => LocalTransport::Memory,
+                    "tcp" => LocalTransport::Tcp,
+                    _ => return Err(setting.refuse(text, setting.range)),
                 }
             }
             "round_timeout" => self.round_timeout = setting.read_duration(text)?,

@@ -10,11 +10,12 @@ use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 
-use super::delays::{Delayed, Delays};
+use super::delays::{Cargo, Delayed, Delays};
 use super::link::{LinkCounters, LinkCounts};
 use crate::engine::input::PeerId;
 use crate::engine::output::To;
 use crate::engine::verify::MessageError;
+use crate::network::{Put, Shaper};
 use crate::node::{NodeError, Parcel, Peers, WeakNode};
 use crate::sim::{Network, SimTime};
 use crate::types::encode::encode;
@@ -61,6 +62,14 @@ impl Peers for Line {
     }
 }
 
+impl Shaper for Line {
+    fn send(&self, to: PeerId, n_bytes: usize, put: Put) {
+        if let Some(&to) = self.switch.positions.get(&to) {
+            self.switch.transmit(self.from, to, n_bytes, &Cargo::Frame(put));
+        }
+    }
+}
+
 impl Switch {
     pub(super) fn new(keys: Vec<PublicKey>, network: Network, packing: Packing) -> Self {
         let n_nodes = keys.len();
@@ -103,47 +112,51 @@ impl Switch {
         match to {
             To::All => {
                 for to in (0..self.keys.len()).filter(|to| *to != from) {
-                    self.transmit(from, to, &parcel);
+                    self.transmit(from, to, parcel.bytes_about(), &Cargo::Parcel(parcel.clone()));
                 }
             }
             To::Peer(key) => {
                 if let Some(&to) = self.positions.get(key).filter(|to| **to != from) {
-                    self.transmit(from, to, &parcel);
+                    self.transmit(from, to, parcel.bytes_about(), &Cargo::Parcel(parcel));
                 }
             }
         }
     }
 
-    fn transmit(&self, from: usize, to: usize, parcel: &Arc<Parcel>) {
+    fn transmit(&self, from: usize, to: usize, n_bytes: usize, cargo: &Cargo) {
         let link = self.link(from, to);
         link.sent.fetch_add(1, Ordering::Relaxed);
         // What is under way is not overtaken.
         if self.is_plain.load(Ordering::SeqCst) && link.under_way.load(Ordering::SeqCst) == 0 {
-            return self.deliver(from, to, Arc::clone(parcel));
+            return self.deliver(from, to, cargo);
         }
         let now = self.now();
-        let arrivals = self.network().arrivals((from, to), parcel.bytes_about(), now);
+        let arrivals = self.network().arrivals((from, to), n_bytes, now);
         if arrivals.is_empty() {
             link.lost.fetch_add(1, Ordering::Relaxed);
         }
         for at in arrivals {
             if at <= now && link.under_way.load(Ordering::SeqCst) == 0 {
-                self.deliver(from, to, Arc::clone(parcel));
+                self.deliver(from, to, cargo);
             } else if link.under_way.fetch_add(1, Ordering::SeqCst) >= UNDER_WAY_MAX {
                 link.under_way.fetch_sub(1, Ordering::SeqCst);
                 link.overflowed.fetch_add(1, Ordering::Relaxed);
             } else {
-                self.delays.push(at, Delayed { from, to, parcel: Arc::clone(parcel) });
+                self.delays.push(at, Delayed { from, to, cargo: cargo.clone() });
             }
         }
     }
 
-    fn deliver(&self, from: usize, to: usize, parcel: Arc<Parcel>) {
+    fn deliver(&self, from: usize, to: usize, cargo: &Cargo) {
         let link = self.link(from, to);
         let node = self.nodes[to].load();
-        let taken = match &*node {
-            Some(node) => node.receive(self.keys[from], parcel),
-            None => Err(NodeError::Closed),
+        let taken = match (&*node, cargo) {
+            (None, _) => Err(NodeError::Closed),
+            (Some(node), Cargo::Parcel(parcel)) => {
+                node.receive(self.keys[from], Arc::clone(parcel))
+            }
+            (Some(_), Cargo::Frame(put)) if put() => Ok(()),
+            (Some(_), Cargo::Frame(_)) => Err(NodeError::Busy { queue_max: 0 }),
         };
         let counter = match taken {
             Ok(()) => &link.delivered,
@@ -157,8 +170,8 @@ impl Switch {
     pub(super) async fn run(self: Arc<Self>) {
         loop {
             let due = self.delays.take_due(self.now());
-            for Delayed { from, to, parcel } in due {
-                self.deliver(from, to, parcel);
+            for Delayed { from, to, cargo } in due {
+                self.deliver(from, to, &cargo);
                 self.link(from, to).under_way.fetch_sub(1, Ordering::SeqCst);
             }
             self.delays.wait(|| self.now()).await;

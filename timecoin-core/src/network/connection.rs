@@ -111,7 +111,7 @@ async fn introduce(
         }
         return Err(PeerError::Refuses(refusal));
     }
-    let peer = Arc::new(Peer::new(Introduction {
+    let peer = Peer::new(Introduction {
         id,
         key: hello.node_key,
         address,
@@ -121,7 +121,8 @@ async fn introduce(
         tip: hello.tip,
         since: shared.host().now(),
         stop,
-    }));
+        shaper: shared.shaper.clone(),
+    });
     shared.on_seen_as(peer.key, hello.sees);
     if side == Side::Listener {
         link.say(&own).await?;

@@ -22,6 +22,7 @@ mod proxy;
 mod relay;
 mod serve;
 mod settings;
+mod shaper;
 mod sockets;
 mod syncing;
 
@@ -48,6 +49,7 @@ pub use packet::{
 pub use peer::PeerInfo;
 pub use proxy::{FaultProxy, ProxyFaults};
 pub use settings::{NetworkSettings, PeerTarget, PeerTargetError};
+pub use shaper::{Put, Shaper};
 
 use compact::Compact;
 use peer::Peer;
@@ -71,6 +73,7 @@ struct Shared {
     settings: NetworkSettings,
     chain_id: ChainId,
     keys: KeyPair,
+    shaper: Option<Arc<dyn Shaper>>,
     host: OnceLock<Arc<dyn Host>>,
     listener: Mutex<Option<std::net::TcpListener>>,
     /// Where this node listens.
@@ -107,7 +110,8 @@ struct Core {
 }
 
 impl Network {
-    /// Takes the port to listen on. Nobody is answered before [`Network::start`].
+    /// Takes the port to listen on. Nobody is answered before [`Network::start`]. What is sent
+    /// goes through `shaper`, if there is one.
     ///
     /// # Errors
     /// Where the port can't be listened on.
@@ -115,6 +119,7 @@ impl Network {
         settings: NetworkSettings,
         chain_id: ChainId,
         keys: KeyPair,
+        shaper: Option<Arc<dyn Shaper>>,
     ) -> std::io::Result<Self> {
         let listener = settings.listen.map(std::net::TcpListener::bind).transpose()?;
         let listens = listener.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
@@ -139,6 +144,7 @@ impl Network {
             core: Mutex::new(core),
             chain_id,
             keys,
+            shaper,
             host: OnceLock::new(),
             listener: Mutex::new(listener),
             listens,
@@ -213,6 +219,15 @@ impl Network {
     /// Ends the connection to a peer, if there is one. It may come again.
     pub fn disconnect(&self, key: &PublicKey) -> bool {
         self.0.peer(key).map(|peer| peer.stop.cancel()).is_some()
+    }
+
+    /// Where a peer is that is dialled already: a changed address replaces the old one.
+    pub fn expect(&self, address: SocketAddr, key: PublicKey) {
+        for (known, there) in &mut self.0.core().reserved {
+            if *known == key {
+                *there = address;
+            }
+        }
     }
 
     /// Has an address dialled, now and whenever its connection ends.

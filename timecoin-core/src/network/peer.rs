@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::frame::{Frame, Splitter};
 use super::packet::PeerTip;
+use super::shaper::Shaper;
 use crate::peers::rate::Class;
 use crate::peers::seen::SeenCache;
 use crate::peers::slots::{ConnectionId, Direction};
@@ -31,6 +32,9 @@ pub(super) struct Peer {
     outbox: Mutex<Splitter>,
     filled: Notify,
     state: Mutex<State>,
+    shaper: Option<Arc<dyn Shaper>>,
+    /// Itself, for frames that are under way.
+    own: Weak<Peer>,
 }
 
 /// What a peer's two tasks and the rest of the node share.
@@ -103,12 +107,23 @@ pub(super) struct Introduction {
     pub(super) tip: PeerTip,
     pub(super) since: Timestamp,
     pub(super) stop: CancellationToken,
+    pub(super) shaper: Option<Arc<dyn Shaper>>,
 }
 
 impl Peer {
-    pub(super) fn new(introduction: Introduction) -> Self {
-        let Introduction { id, key, address, direction, listens, agent, tip, since, stop } =
-            introduction;
+    pub(super) fn new(introduction: Introduction) -> Arc<Self> {
+        let Introduction {
+            id,
+            key,
+            address,
+            direction,
+            listens,
+            agent,
+            tip,
+            since,
+            stop,
+            shaper,
+        } = introduction;
         let state = State {
             tip,
             known: SeenCache::new(KNOWN_MAX),
@@ -116,7 +131,7 @@ impl Peer {
             pinged: None,
             has_addresses: false,
         };
-        Peer {
+        Arc::new_cyclic(|own| Peer {
             id,
             key,
             address,
@@ -129,16 +144,32 @@ impl Peer {
             outbox: Mutex::default(),
             filled: Notify::new(),
             state: Mutex::new(state),
-        }
+            shaper,
+            own: Weak::clone(own),
+        })
     }
 
     /// Puts a frame into the peer's queue, or loses it.
     pub(super) fn send(&self, class: Class, frame: Frame) {
-        if lock(&self.outbox).push(class, frame) {
+        let Some(shaper) = &self.shaper else {
+            self.put(class, frame);
+            return;
+        };
+        let (own, n_bytes) = (Weak::clone(&self.own), frame.len());
+        let put = move || own.upgrade().is_some_and(|peer| peer.put(class, Arc::clone(&frame)));
+        shaper.send(self.key, n_bytes, Arc::new(put));
+    }
+
+    fn put(&self, class: Class, frame: Frame) -> bool {
+        let counts = &self.counts;
+        let is_put = lock(&self.outbox).push(class, frame);
+        if is_put {
+            counts.frames_out.fetch_add(1, Ordering::Relaxed);
             self.filled.notify_one();
         } else {
-            self.counts.dropped_out.fetch_add(1, Ordering::Relaxed);
+            counts.dropped_out.fetch_add(1, Ordering::Relaxed);
         }
+        is_put
     }
 
     pub(super) fn outbox(&self) -> MutexGuard<'_, Splitter> {

@@ -32,7 +32,7 @@ use super::wire::{Served, Wire, open_network};
 use super::writer::{Writer, queue, write_behind};
 use crate::engine::{Engine, EngineConfig};
 use crate::ledger::state::LedgerState;
-use crate::network::Network;
+use crate::network::{Network, Shaper};
 use crate::params::Chain;
 use crate::storage::interface::Opened;
 use crate::storage::{DiskStorage, MemoryDisk, MemoryStorage, StorageOptions};
@@ -76,8 +76,12 @@ impl Outside {
     ///
     /// # Errors
     /// Where the port can't be listened on, or the node key can't be kept.
-    pub(crate) fn configured(config: &Config, chain: &Chain) -> Result<Self, NodeError> {
-        let Some(network) = open_network(config, chain)? else {
+    pub(crate) fn configured(
+        config: &Config,
+        chain: &Chain,
+        shaper: Option<Arc<dyn Shaper>>,
+    ) -> Result<Self, NodeError> {
+        let Some(network) = open_network(config, chain, shaper)? else {
             return Ok(Outside::of(Arc::new(NoPeers)));
         };
         let peers = Arc::new(Wire(Arc::clone(&network)));
@@ -96,7 +100,7 @@ impl Node {
         config.check()?;
         let chain = Chain::new(config.genesis.clone())?;
         let opened = open_store(&config, &chain)?;
-        let outside = Outside::configured(&config, &chain)?;
+        let outside = Outside::configured(&config, &chain, None)?;
         Self::open_on(config, chain, opened, outside)
     }
 

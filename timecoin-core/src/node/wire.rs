@@ -16,7 +16,9 @@ use crate::engine::input::PeerId;
 use crate::engine::output::To;
 use crate::engine::verify::MessageError;
 use crate::ledger::state::LedgerState;
-use crate::network::{Host, Network, NetworkEvent, NetworkSettings, PeerInfo, PeerTarget, PeerTip};
+use crate::network::{
+    Host, Network, NetworkEvent, NetworkSettings, PeerInfo, PeerTarget, PeerTip, Shaper,
+};
 use crate::params::Chain;
 use crate::peers::PeerLimits;
 use crate::sync::SyncLimits;
@@ -184,6 +186,7 @@ impl From<NetworkEvent> for NodeEventKind {
 pub(super) fn open_network(
     config: &Config,
     chain: &Chain,
+    shaper: Option<Arc<dyn Shaper>>,
 ) -> Result<Option<Arc<Network>>, NodeError> {
     if config.listen.is_none() && config.peers.is_empty() {
         return Ok(None);
@@ -207,7 +210,7 @@ pub(super) fn open_network(
         sync: SyncLimits::default(),
         drift_ms_max: chain.params().clock_drift_ms_max,
     };
-    let network = Network::bind(settings, *chain.id(), keys).map_err(|error| {
+    let network = Network::bind(settings, *chain.id(), keys, shaper).map_err(|error| {
         let address = config.listen.map_or_else(String::new, |address| address.to_string());
         NodeError::CannotListen { address, reason: error.to_string() }
     })?;
@@ -274,6 +277,13 @@ impl Node {
         let address = target.host.parse().map_err(|_| refuse("the host is no address"))?;
         network.connect(address, key);
         Ok(())
+    }
+
+    /// A peer that dials this node is to be dialled there from now on, should it be lost.
+    pub(crate) fn expect(&self, key: &PublicKey, address: SocketAddr) {
+        if let Some(network) = self.peering() {
+            network.expect(address, *key);
+        }
     }
 
     /// Ends the connection to a peer and says whether there was one. It may come again.

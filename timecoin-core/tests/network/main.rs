@@ -1,4 +1,5 @@
 //! Nodes with real sockets on the loopback interface.
 
 mod links;
+mod local;
 mod testkit;
