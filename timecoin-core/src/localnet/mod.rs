@@ -155,9 +155,11 @@ impl LocalNet {
     /// Lets a node dial others, where they talk over sockets.
     fn introduce(&self, position: usize, node: &Node, others: &[Node]) -> Result<(), NodeError> {
         let Some(own) = node.listen_address() else { return Ok(()) };
-        for (other, key) in others.iter().zip(&self.keys).filter(|(_, key)| {
-            key.public() != self.keys[position].public()
-        }) {
+        for (other, key) in others
+            .iter()
+            .zip(&self.keys)
+            .filter(|(_, key)| key.public() != self.keys[position].public())
+        {
             let Some(address) = other.listen_address() else { continue };
             node.connect(&format!("{}@{address}", key.public()))?;
             other.expect(&self.keys[position].public(), own);
@@ -169,7 +171,8 @@ impl LocalNet {
     fn wait_connected(&self) -> Result<(), NodeError> {
         let is_done = || {
             let nodes = (0..self.n_nodes()).map(|position| self.at(position));
-            nodes.filter(|node| node.listen_address().is_some())
+            nodes
+                .filter(|node| node.listen_address().is_some())
                 .all(|node| node.peers().len() + 1 >= self.n_nodes())
         };
         let deadline = Deadline::after(CONNECT_MAX);

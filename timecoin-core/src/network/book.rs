@@ -20,9 +20,9 @@ pub(super) fn load(settings: &NetworkSettings, secret: [u8; 32]) -> AddressBook 
             return empty();
         }
     };
-    let checked = bytes.split_last_chunk::<4>().filter(|(content, checksum)| {
-        u32::from_be_bytes(**checksum) == crc32fast::hash(content)
-    });
+    let checked = bytes
+        .split_last_chunk::<4>()
+        .filter(|(content, checksum)| u32::from_be_bytes(**checksum) == crc32fast::hash(content));
     let book = checked.and_then(|(content, _)| AddressBook::decode(content, is_private).ok());
     book.unwrap_or_else(|| {
         tracing::warn!(path = %path.display(), "addresses of peers are damaged and are left");

@@ -229,11 +229,7 @@ struct Incoming {
     frames: Vec<(Class, Vec<u8>)>,
 }
 
-async fn read(
-    shared: &Arc<Shared>,
-    peer: &Arc<Peer>,
-    incoming: Incoming,
-) -> Result<(), PeerError> {
+async fn read(shared: &Arc<Shared>, peer: &Arc<Peer>, incoming: Incoming) -> Result<(), PeerError> {
     let Incoming { mut reader, mut opener, mut joiner, mut frames } = incoming;
     let mut rates = RateLimits::new(&shared.settings.limits.rates, shared.host().now());
     let mut unfinished = Unfinished { shared, n_bytes: 0 };

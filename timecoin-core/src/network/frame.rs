@@ -236,10 +236,10 @@ mod tests {
         let mut second = Vec::new();
         splitter.fill(&mut second);
         let frames = join(&[vec![first, second], records(&mut splitter)].concat());
-        assert_eq!(frames.iter().map(|(class, _)| *class).collect::<Vec<_>>(), [
-            Class::Votes,
-            Class::Blocks
-        ]);
+        assert_eq!(
+            frames.iter().map(|(class, _)| *class).collect::<Vec<_>>(),
+            [Class::Votes, Class::Blocks]
+        );
     }
 
     #[test]

@@ -51,9 +51,6 @@ pub use proxy::{FaultProxy, ProxyFaults};
 pub use settings::{NetworkSettings, PeerTarget, PeerTargetError};
 pub use shaper::{Put, Shaper};
 
-use compact::Compact;
-use peer::Peer;
-use relay::Relay;
 use crate::engine::input::PeerId;
 use crate::peers::book::AddressBook;
 use crate::peers::dial::DialSchedule;
@@ -64,6 +61,9 @@ use crate::sync::Sync;
 use crate::types::hash::ChainId;
 use crate::types::keys::{KeyPair, PublicKey};
 use crate::types::message::Decided;
+use compact::Compact;
+use peer::Peer;
+use relay::Relay;
 
 /// The connections of one node. All clones of the `Arc` are the same.
 pub struct Network(Arc<Shared>);

@@ -62,7 +62,8 @@ where
 }
 
 fn begin(side: Side) -> Result<HandshakeState, PeerError> {
-    let builder = Builder::with_resolver(PATTERN.parse()?, Box::new(Resolver)).prologue(PROLOGUE)?;
+    let builder =
+        Builder::with_resolver(PATTERN.parse()?, Box::new(Resolver)).prologue(PROLOGUE)?;
     Ok(match side {
         Side::Dialler => builder.build_initiator()?,
         Side::Listener => builder.build_responder()?,
@@ -139,10 +140,8 @@ mod tests {
 
     async fn secured() -> (Secured, Secured) {
         let (mut near, mut far) = tokio::io::duplex(1_000);
-        let (near, far) = tokio::join!(
-            handshake(&mut near, Side::Dialler),
-            handshake(&mut far, Side::Listener)
-        );
+        let (near, far) =
+            tokio::join!(handshake(&mut near, Side::Dialler), handshake(&mut far, Side::Listener));
         (near.unwrap(), far.unwrap())
     }
 

@@ -201,12 +201,7 @@ pub(super) fn prove(keys: &KeyPair, connection: &[u8], side: Side) -> Signature 
 }
 
 /// Whether `proof` is the one of the key on that connection and side.
-pub(super) fn is_proved(
-    key: &PublicKey,
-    proof: &Signature,
-    connection: &[u8],
-    side: Side,
-) -> bool {
+pub(super) fn is_proved(key: &PublicKey, proof: &Signature, connection: &[u8], side: Side) -> bool {
     verify_strict(key, proof_message(connection, side).as_bytes(), proof).is_ok()
 }
 

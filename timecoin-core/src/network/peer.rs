@@ -112,18 +112,8 @@ pub(super) struct Introduction {
 
 impl Peer {
     pub(super) fn new(introduction: Introduction) -> Arc<Self> {
-        let Introduction {
-            id,
-            key,
-            address,
-            direction,
-            listens,
-            agent,
-            tip,
-            since,
-            stop,
-            shaper,
-        } = introduction;
+        let Introduction { id, key, address, direction, listens, agent, tip, since, stop, shaper } =
+            introduction;
         let state = State {
             tip,
             known: SeenCache::new(KNOWN_MAX),
@@ -198,8 +188,7 @@ impl Peer {
             since: self.since,
             height: self.state().tip.height,
             round_trip_ms: is_measured.then(|| load(&counts.round_trip_ms)),
-            clock_offset_ms: is_measured
-                .then(|| counts.clock_offset_ms.load(Ordering::Relaxed)),
+            clock_offset_ms: is_measured.then(|| counts.clock_offset_ms.load(Ordering::Relaxed)),
             bytes: (load(&counts.bytes_in), load(&counts.bytes_out)),
             frames: (load(&counts.frames_in), load(&counts.frames_out)),
             dropped: (load(&counts.dropped_in), load(&counts.dropped_out)),

@@ -59,11 +59,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn on_get_transactions(
-        &self,
-        peer: &Peer,
-        txids: &[Txid],
-    ) -> Result<(), PeerError> {
+    pub(super) fn on_get_transactions(&self, peer: &Peer, txids: &[Txid]) -> Result<(), PeerError> {
         if txids.len() > TRANSACTIONS_MAX {
             return Err(PeerError::Misbehavior(Misbehavior::Undecodable));
         }

@@ -42,8 +42,7 @@ pub(super) async fn accept(shared: Arc<Shared>, listener: std::net::TcpListener)
         };
         if is_welcome {
             let direction = Direction::Inbound;
-            let socket =
-                Socket { id, stream, address, direction, insists: None, is_feeler: false };
+            let socket = Socket { id, stream, address, direction, insists: None, is_feeler: false };
             serve(&shared, socket);
         }
     }
@@ -110,7 +109,7 @@ fn failed(shared: &Shared, address: SocketAddr) {
     let mut core = shared.core();
     let core = &mut *core;
     core.dials.on_failed(address, now, &mut core.rng);
-    core.book.on_failed(address, now);
+    core.book.on_failed(address);
 }
 
 /// Runs a connection that was taken, on a task of its own.

@@ -65,10 +65,8 @@ impl Shared {
             return Err(PeerError::Misbehavior(Misbehavior::Unrequested));
         }
         let blocks = answer.blocks.into_iter();
-        let blocks =
-            blocks.map(|one| (one.block.header.height, encoded_len(&one), one)).collect();
-        let taken =
-            self.lock(&self.sync).on_blocks(peer.key, answer.id, blocks, self.host().now());
+        let blocks = blocks.map(|one| (one.block.header.height, encoded_len(&one), one)).collect();
+        let taken = self.lock(&self.sync).on_blocks(peer.key, answer.id, blocks, self.host().now());
         self.fetching.notify_one();
         match taken {
             Ok(()) => {}

@@ -82,7 +82,11 @@ impl Receiver {
         Arc::new(Receiver { queue: Mutex::default(), shared, handle })
     }
 
-    pub(super) fn receive(self: &Arc<Self>, from: PeerId, parcel: Arc<Parcel>) -> Result<(), NodeError> {
+    pub(super) fn receive(
+        self: &Arc<Self>,
+        from: PeerId,
+        parcel: Arc<Parcel>,
+    ) -> Result<(), NodeError> {
         self.shared.life.check_running()?;
         let mut queue = self.lock();
         if !queue.push(from, parcel) {

@@ -265,10 +265,8 @@ impl Node {
     /// # Errors
     /// [`NodeError::InvalidArgument`] where the text is no such peer, or the node has no network.
     pub fn connect(&self, peer: &str) -> Result<(), NodeError> {
-        let refuse = |reason: &str| NodeError::InvalidArgument {
-            what: "peer",
-            reason: reason.to_owned(),
-        };
+        let refuse =
+            |reason: &str| NodeError::InvalidArgument { what: "peer", reason: reason.to_owned() };
         let network = self.peering().ok_or_else(|| {
             refuse("the node has no network: set listen or peers in its configuration")
         })?;

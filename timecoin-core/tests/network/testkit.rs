@@ -4,9 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use timecoin_core::params::BlockProduction;
-use timecoin_core::{
-    Amount, Config, Genesis, Height, KeyPair, Node, PeerInfo, Txid, Wallet,
-};
+use timecoin_core::{Amount, Config, Genesis, Height, KeyPair, Node, PeerInfo, Txid, Wallet};
 
 /// What everything has time for, also on a machine that is busy with something else.
 pub const LONG: Duration = Duration::from_secs(120);
@@ -64,7 +62,8 @@ impl Cluster {
         let cluster = Cluster { genesis, keys, nodes };
         for (position, node) in cluster.nodes.iter().enumerate() {
             node.start().unwrap();
-            let dialled = if position < n_masternodes { 0..position } else { position - 1..position };
+            let dialled =
+                if position < n_masternodes { 0..position } else { position - 1..position };
             cluster.nodes[dialled].iter().for_each(|other| node.connect(&target(other)).unwrap());
         }
         for (position, node) in cluster.nodes.iter().enumerate() {
