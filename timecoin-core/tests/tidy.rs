@@ -44,10 +44,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "consensus",
             "engine",
             "storage",
+            "peers",
+            "sync",
             "network",
         ],
     ),
-    ("localnet", &["types", "params", "mempool", "engine", "storage", "sim", "node"]),
+    ("localnet", &["types", "params", "mempool", "engine", "storage", "network", "sim", "node"]),
     ("testbed", &["types", "engine", "sim", "localnet"]),
     ("harness", &["types", "engine", "sim", "node"]),
 ];

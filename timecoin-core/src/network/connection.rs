@@ -75,7 +75,7 @@ async fn introduce(
     socket: Socket,
     stop: CancellationToken,
 ) -> Result<(Arc<Peer>, Link), PeerError> {
-    let Socket { id, mut stream, address, direction, insists, .. } = socket;
+    let Socket { id, mut stream, address, direction, insists, is_feeler } = socket;
     prepare(&stream);
     let side = match direction {
         Direction::Outbound => Side::Dialler,
@@ -100,9 +100,10 @@ async fn introduce(
         Packet::Refused(refusal) => return Err(PeerError::Refused(refusal)),
         _ => return Err(PeerError::Garbage("hello")),
     };
-    let judged = judge(shared, &hello, &hash, side).and_then(|()| {
-        let is_other = insists.is_some_and(|key| key != hello.node_key);
-        if is_other { Err(Refusal::BadProof) } else { shared.admit(id, &hello, address, direction) }
+    let judged = judge(shared, &hello, &hash, side).and_then(|()| match insists {
+        Some(key) if key != hello.node_key => Err(Refusal::BadProof),
+        _ if is_feeler => Ok(()),
+        _ => shared.admit(id, &hello, address, direction),
     });
     if let Err(refusal) = judged {
         link.say(&Packet::Refused(refusal.clone())).await?;

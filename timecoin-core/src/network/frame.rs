@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::error::PeerError;
-use super::noise::RECORD_BYTES_MAX;
+use super::noise::{RECORD_BYTES_MAX, short};
 use crate::peers::rate::Class;
 
 /// A frame on its way out; many peers share its bytes.
@@ -158,7 +158,7 @@ impl Stream {
         record.extend_from_slice(&[class as u8, 0, 0]);
         let end = start + SEGMENT_HEAD + room;
         while let Some(frame) = self.frames.front().filter(|_| record.len() < end) {
-            let length = (frame.len() as u32).to_be_bytes();
+            let length = u32::try_from(frame.len()).unwrap_or(u32::MAX).to_be_bytes();
             let n_head = LENGTH.saturating_sub(self.n_sent).min(end - record.len());
             let head = self.n_sent.min(LENGTH);
             record.extend_from_slice(&length[head..head + n_head]);
@@ -173,7 +173,7 @@ impl Stream {
             self.n_sent = 0;
             self.frames.pop_front();
         }
-        let n_bytes = (record.len() - start - SEGMENT_HEAD) as u16;
+        let n_bytes = short(record.len() - start - SEGMENT_HEAD);
         record[start + 1..start + SEGMENT_HEAD].copy_from_slice(&n_bytes.to_be_bytes());
     }
 }
@@ -290,8 +290,8 @@ mod tests {
             }
             let joined = join(&records(&mut splitter));
             for class in Class::ALL {
-                let sent = frames.iter().filter(|(c, _)| Class::ALL[*c] == *class).map(|(_, f)| f);
-                let come = joined.iter().filter(|(c, _)| c == class).map(|(_, f)| f);
+                let sent = frames.iter().filter(|(c, _)| Class::ALL[*c] == class).map(|(_, f)| f);
+                let come = joined.iter().filter(|(c, _)| *c == class).map(|(_, f)| f);
                 prop_assert!(sent.eq(come));
             }
         }

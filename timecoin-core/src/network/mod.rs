@@ -297,7 +297,13 @@ impl Shared {
         let now = self.host().now();
         let is_masternode = self.host().masternodes().index_of(&hello.node_key).is_some();
         let mut core = self.core();
-        if core.scores.is_banned(Some(&hello.node_key), address.ip(), now) {
+        // A masternode is not to be unreachable because of a neighbour's ban.
+        let is_banned = if is_masternode {
+            core.scores.is_key_banned(&hello.node_key, now)
+        } else {
+            core.scores.is_banned(Some(&hello.node_key), address.ip(), now)
+        };
+        if is_banned {
             return Err(Refusal::Banned);
         }
         match core.slots.admit(id, hello.node_key, address, direction, is_masternode) {
@@ -305,10 +311,8 @@ impl Shared {
             Admission::Refuse(refusal) => Err(refusal.into()),
             Admission::Replace(older) => {
                 drop(core);
-                let peer = self.peer(&hello.node_key).filter(|peer| peer.id == older);
-                if let Some(peer) = peer {
-                    peer.stop.cancel();
-                }
+                let peers = self.all_peers();
+                peers.iter().filter(|peer| peer.id == older).for_each(|peer| peer.stop.cancel());
                 Ok(())
             }
         }

@@ -46,7 +46,7 @@ where
         if turn == side {
             let mut message = [0; HANDSHAKE_BYTES_MAX];
             let n_bytes = state.write_message(&[], &mut message)?;
-            stream.write_u16(n_bytes as u16).await?;
+            stream.write_u16(short(n_bytes)).await?;
             stream.write_all(&message[..n_bytes]).await?;
             stream.flush().await?;
         } else {
@@ -88,7 +88,7 @@ impl Sealer {
         let n_bytes = self.keys.write_message(self.n_sealed, content, &mut wire[start + 2..])?;
         self.n_sealed += 1;
         wire.truncate(start + 2 + n_bytes);
-        wire[start..start + 2].copy_from_slice(&(n_bytes as u16).to_be_bytes());
+        wire[start..start + 2].copy_from_slice(&short(n_bytes).to_be_bytes());
         Ok(())
     }
 }
@@ -119,6 +119,11 @@ impl Opener {
         self.n_opened += 1;
         Ok(&self.content[..n_bytes])
     }
+}
+
+/// A length in two bytes; no record or segment is longer.
+pub(super) fn short(n_bytes: usize) -> u16 {
+    u16::try_from(n_bytes).expect("records are shorter than 65,536 bytes")
 }
 
 /// Ephemeral keys on both sides and nothing else: the signatures inside say who they are.

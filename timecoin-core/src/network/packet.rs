@@ -19,6 +19,7 @@ use crate::types::message::{Decided, Justification, Message};
 use crate::types::transaction::Transaction;
 
 /// One frame.
+#[allow(clippy::large_enum_variant, reason = "a packet is decoded where it is used up")]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Packet {
     /// A message of the protocol; its bytes are those of the frame behind the first.

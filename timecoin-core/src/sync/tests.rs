@@ -25,7 +25,7 @@ fn hand_on(sync: &mut Sync<u64>, up_to: u64, now: u64) -> Vec<u64> {
 
 #[test]
 fn pages_come_from_several_peers_and_are_handed_on_in_order() {
-    let mut sync = Sync::new(SyncLimits::default(), Height(0));
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
     (1..=3).for_each(|n| sync.on_peer(peer(n), Height(300)));
     let asked = asks(&mut sync, 0);
     assert_eq!(asked.len(), 5);
@@ -44,7 +44,7 @@ fn pages_come_from_several_peers_and_are_handed_on_in_order() {
 
 #[test]
 fn nothing_is_handed_on_beyond_what_can_be_verified() {
-    let mut sync = Sync::new(SyncLimits::default(), Height(0));
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
     sync.on_peer(peer(1), Height(50));
     let ask = sync.poll(at(0)).unwrap();
     sync.on_blocks(peer(1), ask.id, page(&ask, 50), at(0)).unwrap();
@@ -55,7 +55,7 @@ fn nothing_is_handed_on_beyond_what_can_be_verified() {
 
 #[test]
 fn a_short_answer_is_completed_by_another_question() {
-    let mut sync = Sync::new(SyncLimits::default(), Height(0));
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
     sync.on_peer(peer(1), Height(10));
     let ask = sync.poll(at(0)).unwrap();
     assert_eq!((ask.from, ask.count), (Height(1), 10));
@@ -66,7 +66,7 @@ fn a_short_answer_is_completed_by_another_question() {
 
 #[test]
 fn who_does_not_answer_is_asked_ever_more_rarely_and_others_instead() {
-    let mut sync = Sync::new(SyncLimits::default(), Height(0));
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
     sync.on_peer(peer(1), Height(u64::MAX));
     let mut asked_at = Vec::new();
     for now in (0..3_600_000).step_by(500) {
@@ -80,7 +80,7 @@ fn who_does_not_answer_is_asked_ever_more_rarely_and_others_instead() {
 
 #[test]
 fn an_empty_answer_costs_its_sender_the_next_question() {
-    let mut sync = Sync::new(SyncLimits::default(), Height(0));
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
     sync.on_peer(peer(1), Height(9));
     let ask = sync.poll(at(0)).unwrap();
     sync.on_blocks(peer(1), ask.id, Vec::new(), at(0)).unwrap();
@@ -91,7 +91,7 @@ fn an_empty_answer_costs_its_sender_the_next_question() {
 
 #[test]
 fn answers_to_nobody_and_with_other_blocks_are_named() {
-    let mut sync = Sync::new(SyncLimits::default(), Height(0));
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
     sync.on_peer(peer(1), Height(9));
     sync.on_peer(peer(2), Height(9));
     let ask = sync.poll(at(0)).unwrap();
@@ -109,7 +109,7 @@ fn answers_to_nobody_and_with_other_blocks_are_named() {
 
 #[test]
 fn an_answer_to_somebody_elses_question_does_not_take_it_away() {
-    let mut sync = Sync::new(SyncLimits::default(), Height(0));
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
     sync.on_peer(peer(1), Height(9));
     let ask = sync.poll(at(0)).unwrap();
     assert!(sync.on_blocks(peer(2), ask.id, page(&ask, 9), at(0)).is_err());
@@ -118,7 +118,7 @@ fn an_answer_to_somebody_elses_question_does_not_take_it_away() {
 
 #[test]
 fn blocks_that_bring_nothing_are_fetched_from_another() {
-    let mut sync = Sync::new(SyncLimits::default(), Height(0));
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
     sync.on_peer(peer(1), Height(9));
     let ask = sync.poll(at(0)).unwrap();
     sync.on_blocks(peer(1), ask.id, page(&ask, 9), at(0)).unwrap();
@@ -131,7 +131,7 @@ fn blocks_that_bring_nothing_are_fetched_from_another() {
 
 #[test]
 fn a_ledger_that_does_not_go_on_blames_who_sent_its_next_block() {
-    let mut sync = Sync::new(SyncLimits::default(), Height(0));
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
     sync.on_peer(peer(1), Height(9));
     let ask = sync.poll(at(0)).unwrap();
     sync.on_blocks(peer(1), ask.id, page(&ask, 9), at(0)).unwrap();
@@ -155,7 +155,7 @@ fn one_block_behind_is_given_a_moment() {
 #[test]
 fn what_waits_is_bounded() {
     let limits = SyncLimits { waiting_bytes_max: 5_000, ..SyncLimits::default() };
-    let mut sync = Sync::new(limits, Height(0));
+    let mut sync: Sync<u64> = Sync::new(limits, Height(0));
     sync.on_peer(peer(1), Height(10_000));
     let asked = asks(&mut sync, 0);
     assert_eq!(asked.len(), 2);

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use timecoin_core::params::BlockProduction;
-use timecoin_core::{Amount, Config, Genesis, Height, KeyPair, Node, PeerInfo, Txid, Wallet};
+use timecoin_core::{Amount, Config, Genesis, Height, KeyPair, Node, Txid, Wallet};
 
 /// What everything has time for, also on a machine that is busy with something else.
 pub const LONG: Duration = Duration::from_secs(120);
@@ -110,8 +110,4 @@ pub fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "no {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
-}
-
-pub fn peer<'a>(peers: &'a [PeerInfo], keys: &KeyPair) -> Option<&'a PeerInfo> {
-    peers.iter().find(|peer| peer.key == keys.public())
 }
