@@ -3,6 +3,7 @@
 use super::Engine;
 use super::input::PeerId;
 use super::output::{Halt, Output, To};
+use crate::types::hash::Txid;
 use crate::types::message::{Message, Request};
 
 /// Transactions that one answer holds, and their bytes. Who lacks more asks again.
@@ -22,12 +23,8 @@ impl Engine {
                     }
                     bytes_left -= bytes;
                     let body = entry.transaction.transaction().clone();
-                    let certificate = self.finality.approve_certificate(txid);
                     self.send(To::Peer(from), Message::Transaction(body));
-                    if let Some(certificate) = certificate {
-                        let message = Message::ApproveCertificate((*certificate).clone());
-                        self.send(To::Peer(from), message);
-                    }
+                    self.send_certificate(from, txid);
                 }
             }
             Request::Block(hash) => {
@@ -43,5 +40,16 @@ impl Engine {
             Request::Decided(_) => {}
         }
         Ok(())
+    }
+
+    /// What proves a transaction here: to a masternode that has to Commit the Approves, to
+    /// everybody else that it is final.
+    fn send_certificate(&mut self, to: PeerId, txid: &Txid) {
+        if let Some(certificate) = self.finality.approve_certificate(txid) {
+            self.send(To::Peer(to), Message::ApproveCertificate((*certificate).clone()));
+        }
+        if let Some(certificate) = self.finality_certificate(txid) {
+            self.send(To::Peer(to), Message::FinalityCertificate((*certificate).clone()));
+        }
     }
 }

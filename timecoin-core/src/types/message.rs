@@ -155,7 +155,7 @@ pub struct DoubleSpend {
 /// Something a node lacks and asks for.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Request {
-    /// The transactions with these ids, with their approve certificates where they have one.
+    /// The transactions with these ids, with their certificates where they have any.
     Transactions(Vec<Txid>),
     /// The block with this id, decided or not.
     Block(BlockHash),
