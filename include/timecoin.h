@@ -52,6 +52,12 @@
 /** Room for the longest text of an amount, with its NUL. */
 #define TC_AMOUNT_TEXT_BYTES ((size_t)40)
 
+/** Room for the longest text of an address and a port, with its NUL. */
+#define TC_SOCKET_TEXT_BYTES ((size_t)64)
+
+/** Room for what a peer says it is, with its NUL. */
+#define TC_AGENT_TEXT_BYTES ((size_t)72)
+
 /** Outputs in one page of tc_node_utxos_of at most. */
 #define TC_UTXOS_PAGE_MAX ((size_t)10000)
 
@@ -214,6 +220,30 @@
 /** The node is closed: the last event. */
 #define TC_EVENT_CLOSED 12
 
+/** A peer is connected: peer_key, is_inbound; the text is the other end of the socket. */
+#define TC_EVENT_PEER_CONNECTED 13
+
+/** A peer is gone: peer_key; the text says why. */
+#define TC_EVENT_PEER_DISCONNECTED 14
+
+/**
+ * A peer did what no honest one does, and is not talked to for a while: peer_key, zeros where it
+ * had not proved one, until_ms; the text is the other end of the socket.
+ */
+#define TC_EVENT_PEER_BANNED 15
+
+/**
+ * The clocks of most masternodes differ from this node's by more than 5 s: offset_ms,
+ * is_withholding.
+ */
+#define TC_EVENT_CLOCK_OFFSET 16
+
+/**
+ * The node is behind its peers and fetches blocks, told at most once a second: height,
+ * target_height, bytes, n_peers.
+ */
+#define TC_EVENT_SYNC_PROGRESS 17
+
 /** An event that this version of the interface has no number for; its name tells more. */
 #define TC_EVENT_OTHER 255
 
@@ -363,6 +393,46 @@ typedef struct {
     /** How many bytes it takes. */
     uint64_t bytes_max;
 } tc_mempool_info_t;
+
+/** A peer that is connected. */
+typedef struct {
+    /** Set it to sizeof(tc_peer_t) before the call; in an array, in its first element. */
+    size_t struct_size;
+    /** Since when it is a peer, by this node's clock, in ms since 1970. */
+    uint64_t since_ms;
+    /** The height of the last block that it says is decided there. */
+    uint64_t height;
+    /** The last round trip, in ms; undefined where is_measured is 0. */
+    uint64_t round_trip_ms;
+    /** How much its clock is ahead of this node's, in ms; undefined where is_measured is 0. */
+    int64_t clock_offset_ms;
+    /** Bytes of frames that came. */
+    uint64_t bytes_received;
+    /** Bytes of frames that went. */
+    uint64_t bytes_sent;
+    /** Frames that came. */
+    uint64_t frames_received;
+    /** Frames that went. */
+    uint64_t frames_sent;
+    /** Frames that came over its rate, and are lost. */
+    uint64_t frames_over_rate;
+    /** Frames that did not fit its queue, and are lost. */
+    uint64_t frames_unsent;
+    /** Its node key, proved. */
+    tc_public_key_t key;
+    /** The other end of the socket, as "127.0.0.1:7000". */
+    char address[TC_SOCKET_TEXT_BYTES];
+    /** What program it says it is. */
+    char agent[TC_AGENT_TEXT_BYTES];
+    /** 1 where it dialled this node. */
+    uint8_t is_inbound;
+    /** 1 where its key is one of the masternodes that decide. */
+    uint8_t is_masternode;
+    /** 1 once it answered a ping. */
+    uint8_t is_measured;
+    /** Always 0. */
+    uint8_t reserved[5];
+} tc_peer_t;
 
 /** A TC_ERROR_ number that says why a transaction was rejected; 0 for not rejected. */
 typedef int32_t tc_rejection_t;
@@ -541,6 +611,27 @@ typedef struct {
     int32_t transaction_status;
     /** Why the transaction was rejected. */
     tc_rejection_t rejection;
+    /** Until when a peer is not talked to, by the node's clock, in ms since 1970. */
+    uint64_t until_ms;
+    /** How much the clocks of most masternodes are ahead, in ms; the median. */
+    int64_t offset_ms;
+    /** The greatest height that a peer says it has. */
+    uint64_t target_height;
+    /** Bytes of blocks that came since the node started. */
+    uint64_t bytes;
+    /** Peers that can be asked. */
+    uint64_t n_peers;
+    /** The node key of the peer. */
+    tc_public_key_t peer_key;
+    /** 1 where the peer dialled this node. */
+    uint8_t is_inbound;
+    /**
+     * 1 where the offset is more than the chain allows, so that this node sends nothing that it
+     * signs until its clock is right.
+     */
+    uint8_t is_withholding;
+    /** Always 0. */
+    uint8_t reserved[6];
 } tc_event_info_t;
 
 /** A wallet. Owned: free with tc_wallet_free. */
@@ -755,6 +846,8 @@ typedef struct {
 #define TC_ERROR_INVALID_DURATION 1019
 /** A simulation's condition did not come true in the virtual time given; it may still. */
 #define TC_ERROR_NOT_REACHED 1020
+/** The address to listen on is taken, or not this machine's. */
+#define TC_ERROR_CANNOT_LISTEN 1021
 /** A null pointer where C must pass a value. */
 #define TC_ERROR_NULL_ARGUMENT 1040
 /** A handle that was freed or never given out. */
@@ -1236,6 +1329,23 @@ tc_status_t tc_config_new_regtest(int32_t block_production, tc_config_t *config_
 tc_status_t tc_config_from_genesis(const char *genesis_json, tc_config_t *config_out);
 
 /**
+ * The genesis of a regtest chain with these masternodes: 1,000,000 TIME for each wallet, and votes
+ * for the masternodes, whose rewards go to the addresses of their keys. All nodes of the chain are
+ * opened with it, by tc_config_from_genesis.
+ *
+ * masternodes: consensus keys, n_masternodes of them, 1 to 200, in any order.
+ * wallets: n_wallets of them; one that is there twice owns two coins.
+ * json_out: a text; owned, free with tc_bytes_free.
+ *
+ * Errors: TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_GENESIS for none, too many, or one twice.
+ */
+tc_status_t tc_config_regtest_genesis(const tc_public_key_t *masternodes,
+                                      size_t n_masternodes,
+                                      const tc_address_t *wallets,
+                                      size_t n_wallets,
+                                      tc_bytes_t *json_out);
+
+/**
  * Sets a field by its name from its text; an empty text is none. The fields are those of Rust
  * and Python:
  *
@@ -1250,12 +1360,25 @@ tc_status_t tc_config_from_genesis(const char *genesis_json, tc_config_t *config
  *   sync_writes               true or false; default true
  *   round_timeout_ms          1 to 86400000 ms; default 30000
  *   submit_timeout_ms         1 to 86400000 ms; default 30000
+ *   listen                    an address and a port to listen on, port 0 for any free one, or
+ *                             empty for nobody
+ *   peers                     host:port or key@host:port to dial, with commas between, or empty;
+ *                             a node with neither this nor listen has no network
+ *   node_key                  64 hexadecimal digits of the secret key by which peers know a node
+ *                             that is no masternode, or empty for one that is made
+ *   inbound_max               0 to 10000 nodes that dial this one, besides masternodes;
+ *                             default 125
+ *   outbound_max              0 to 1000 nodes that this one dials, besides masternodes; default 16
+ *   private_addresses         true or false: whether loopback and private addresses are dialled
+ *                             and passed on; empty, the default, for on regtest only
  *   event_queue_max           1 to 16777216; default 16384
  *   runtime_threads           0 to 256; default 0: one runtime that all such nodes share
  *
  * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_CONFIG.
  */
-tc_status_t tc_config_set(tc_config_t config, const char *name, const char *text);
+tc_status_t tc_config_set(tc_config_t config,
+                          const char *name,
+                          const char *text);
 
 /**
  * Sets the consensus key of a masternode.
@@ -1289,11 +1412,12 @@ tc_status_t tc_config_free(tc_config_t config);
  * node_out: owned, free with tc_node_free.
  *
  * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_CONFIG,
- * TC_ERROR_INVALID_GENESIS, TC_ERROR_NO_THREADS; TC_ERROR_STORAGE_LOCKED where another node has
- * the directory, TC_ERROR_STORAGE_WRONG_CHAIN where it is of another chain, and other
+ * TC_ERROR_INVALID_GENESIS, TC_ERROR_NO_THREADS; TC_ERROR_CANNOT_LISTEN where the address to
+ * listen on is taken; TC_ERROR_STORAGE_LOCKED where another node has the directory, TC_ERROR_STORAGE_WRONG_CHAIN where it is of another chain, and other
  * TC_ERROR_STORAGE_ numbers.
  */
-tc_status_t tc_node_open(tc_config_t config, tc_node_t *node_out);
+tc_status_t tc_node_open(tc_config_t config,
+                         tc_node_t *node_out);
 
 /**
  * Takes part: proposes, votes, takes transactions. A node starts once.
@@ -1377,6 +1501,70 @@ tc_status_t tc_node_submit_transaction(tc_node_t node,
                                        const uint8_t *transaction,
                                        size_t transaction_bytes,
                                        tc_txid_t *txid_out);
+
+/* ---- A node's network ---- */
+
+/**
+ * Where a node listens for others, with the port that it got, as "127.0.0.1:7000".
+ *
+ * text_out: room for text_bytes bytes, TC_SOCKET_TEXT_BYTES are enough. required_out: what it
+ * takes; may be null.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_BUFFER_TOO_SMALL;
+ * TC_ERROR_NOT_FOUND where it does not listen.
+ */
+tc_status_t tc_node_listen_address(tc_node_t node,
+                                   char *text_out,
+                                   size_t text_bytes,
+                                   size_t *required_out);
+
+/**
+ * The node key by which peers know a node; a masternode's is its consensus key.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_NOT_FOUND where the node has
+ * no network: neither listen nor peers is set in its configuration.
+ */
+tc_status_t tc_node_node_key(tc_node_t node,
+                             tc_public_key_t *key_out);
+
+/**
+ * A page of the peers that are connected, ascending by key; none where the node has no network.
+ * Any thread may ask often.
+ *
+ * after: the key that the page begins after, the last one of the page before; null for the first
+ * page.
+ * peers_out: an array of peers_max elements, at least 1; the caller sets struct_size of the first.
+ * n_out: how many were written. 0 ends the pages.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT.
+ */
+tc_status_t tc_node_peers(tc_node_t node,
+                          const tc_public_key_t *after,
+                          tc_peer_t *peers_out,
+                          size_t peers_max,
+                          size_t *n_out);
+
+/**
+ * Dials a peer, now and whenever its connection ends. It returns at once: the peer is connected
+ * when tc_node_peers or a TC_EVENT_PEER_CONNECTED says so.
+ *
+ * peer: "key@host:port", with an address for a host.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT where the
+ * text is no such peer, or the node has no network.
+ */
+tc_status_t tc_node_connect(tc_node_t node, const char *peer);
+
+/**
+ * Ends the connection to a peer. It may come again.
+ *
+ * key: its node key. was_connected_out: 1 where there was a connection, else 0; may be null.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_node_disconnect(tc_node_t node,
+                               const tc_public_key_t *key,
+                               uint8_t *was_connected_out);
 
 /* ---- Reading ---- */
 
@@ -1784,7 +1972,7 @@ tc_status_t tc_event_name(tc_event_t event,
 
 /**
  * What an event says in words, where it does: why a transaction was rejected, what was mended,
- * why the node stopped. Else it is empty.
+ * why the node stopped, where a peer is. Else it is empty.
  *
  * text_out: room for text_bytes bytes. required_out: what it takes; may be null.
  *
@@ -2456,7 +2644,7 @@ tc_status_t tc_sim_failure_text(tc_sim_t sim,
 /* ---- Networks of real nodes in this process ---- */
 
 /**
- * Starts a network of real nodes in this process, connected in memory: the threads, clocks,
+ * Starts a network of real nodes in this process, in memory or over sockets: the threads, clocks,
  * stores and checks of production, and the verbs of networks in virtual time, in real time. The
  * same seed and settings make the same chain and the same wallets as tc_sim_new.
  *
@@ -2468,6 +2656,8 @@ tc_status_t tc_sim_failure_text(tc_sim_t sim,
  *   observers                  0 to 100 nodes beside the masternodes; default 0
  *   storage                    memory, temporary for a directory that ends with the net, or the
  *                              path of one that stays; default memory
+ *   transport                  memory, or tcp for encrypted connections on the loopback
+ *                              interface; default memory
  *   round_timeout              1ms to 1h; default 2s
  *   wallets                    1 to 1000 that the genesis funds; default 4
  *   coins_per_wallet           1 to 1000 of 10000 TIME; default 16

@@ -387,6 +387,18 @@ class Subscription {
     detail::Handle<tc_subscription_t, tc_subscription_free> handle_;
 };
 
+/** A peer that is connected. */
+struct Peer {
+    /** Its node key, proved. */
+    PublicKey key;
+    /** The other end of the socket, as "127.0.0.1:7000". */
+    std::string address;
+    /** What program it says it is. */
+    std::string agent;
+    /** Everything else: who dialled, heights, times, counts. */
+    tc_peer_t info;
+};
+
 /** What a node is opened with. */
 class Config {
   public:
@@ -402,6 +414,23 @@ class Config {
         detail::check(tc_abi_check(TC_ABI_VERSION));
         detail::check(tc_config_from_genesis(json.c_str(), &handle));
         return Config(handle);
+    }
+
+    /** The genesis of a regtest chain with these masternodes, for from_genesis. */
+    static std::string regtest_genesis(const std::vector<PublicKey> &masternodes,
+                                       const std::vector<Address> &wallets) {
+        std::vector<tc_public_key_t> keys;
+        std::vector<tc_address_t> addresses;
+        for (const PublicKey &key : masternodes) {
+            keys.push_back(key.value);
+        }
+        for (const Address &address : wallets) {
+            addresses.push_back(address.value);
+        }
+        tc_bytes_t json;
+        detail::check(tc_config_regtest_genesis(keys.data(), keys.size(), addresses.data(),
+                                                addresses.size(), &json));
+        return detail::take_text(json);
     }
 
     tc_config_t handle() const { return handle_.get(); }
@@ -445,6 +474,46 @@ class Node {
     tc_mempool_info_t mempool_info() const { return read<tc_mempool_info_t>(tc_node_mempool_info); }
     std::string metrics_text() const { return detail::take_text(bytes(tc_node_metrics_text)); }
     std::string masternodes() const { return detail::take_text(bytes(tc_node_masternodes)); }
+    /** Where it listens, as "127.0.0.1:7000"; nothing where it does not. */
+    std::optional<std::string> listen_address() const {
+        std::string text;
+        const auto write = [&](char *buffer, std::size_t bytes, std::size_t *required) {
+            return tc_node_listen_address(handle(), buffer, bytes, required);
+        };
+        const auto status = detail::read_text(text, write);
+        return is_found(status) ? std::optional(text) : std::nullopt;
+    }
+    /** By which peers know it; nothing where it has no network. */
+    std::optional<PublicKey> node_key() const {
+        PublicKey key;
+        const auto status = tc_node_node_key(handle(), &key.value);
+        return is_found(status) ? std::optional(key) : std::nullopt;
+    }
+    /** The peers that are connected, ascending by key. */
+    std::vector<Peer> peers() const {
+        std::vector<Peer> peers;
+        std::array<tc_peer_t, 16> page{};
+        page[0].struct_size = sizeof(tc_peer_t);
+        std::size_t n = page.size();
+        while (n == page.size()) {
+            const auto *after = peers.empty() ? nullptr : &peers.back().key.value;
+            detail::check(tc_node_peers(handle(), after, page.data(), page.size(), &n));
+            for (std::size_t i = 0; i < n; i++) {
+                peers.push_back({page[i].key, page[i].address, page[i].agent, page[i]});
+            }
+        }
+        return peers;
+    }
+    /** Dials "key@host:port", now and whenever the connection ends. */
+    void connect(const std::string &peer) {
+        detail::check(tc_node_connect(handle(), peer.c_str()));
+    }
+    /** Whether there was a connection. It may come again. */
+    bool disconnect(const PublicKey &key) {
+        std::uint8_t was_connected = 0;
+        detail::check(tc_node_disconnect(handle(), &key.value, &was_connected));
+        return was_connected != 0;
+    }
     ByteVector masternode_set() const { return detail::take_bytes(bytes(tc_node_masternode_set)); }
 
     Txid submit_transaction(const ByteVector &transaction) {
@@ -1019,8 +1088,7 @@ class Partition {
     Simulation &sim_;
 };
 
-/** A network of real nodes in this process, connected in memory, with the verbs of a Simulation, in
- * real time. Closed when it goes; close it before to know that it worked. */
+/** A network of real nodes in this process, with the verbs of a Simulation, in real time. Closed when it goes; close it before to know that it worked. */
 class LocalNet {
   public:
     /** The settings are listed at tc_localnet_new. */

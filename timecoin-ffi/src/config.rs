@@ -5,7 +5,7 @@
 use std::ffi::c_char;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use timecoin_core::{Config, Genesis, KeyPair};
+use timecoin_core::{Address, Config, Genesis, KeyPair, PublicKey};
 
 use crate::bytes::Bytes;
 use crate::constants::tc_status_t;
@@ -15,7 +15,7 @@ use crate::handle::{HANDLES, Object};
 use crate::numbers;
 use crate::pointer;
 use crate::secret::secret;
-use crate::types::{tc_bytes_t, tc_config_t, tc_secret_t};
+use crate::types::{tc_address_t, tc_bytes_t, tc_config_t, tc_public_key_t, tc_secret_t};
 
 /// A configuration that the host fills in.
 pub(crate) struct ConfigObject(Mutex<Config>);
@@ -70,6 +70,33 @@ pub extern "C" fn tc_config_from_genesis(
     })
 }
 
+/// The genesis of a regtest chain with these masternodes: 1,000,000 TIME for each wallet, and votes
+/// for the masternodes, whose rewards go to the addresses of their keys. All nodes of the chain are
+/// opened with it, by tc_config_from_genesis.
+///
+/// masternodes: consensus keys, n_masternodes of them, 1 to 200, in any order.
+/// wallets: n_wallets of them; one that is there twice owns two coins.
+/// json_out: a text; owned, free with tc_bytes_free.
+///
+/// Errors: TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_GENESIS for none, too many, or one twice.
+#[unsafe(no_mangle)]
+pub extern "C" fn tc_config_regtest_genesis(
+    masternodes: *const tc_public_key_t,
+    n_masternodes: usize,
+    wallets: *const tc_address_t,
+    n_wallets: usize,
+    json_out: *mut tc_bytes_t,
+) -> tc_status_t {
+    guard(|| {
+        let masternodes = pointer::values(masternodes, n_masternodes, "masternodes")?;
+        let wallets = pointer::values(wallets, n_wallets, "wallets")?;
+        let out = pointer::out(json_out, "json_out")?;
+        let masternodes: Vec<PublicKey> = masternodes.into_iter().map(Into::into).collect();
+        let wallets: Vec<Address> = wallets.into_iter().map(Into::into).collect();
+        Bytes::give(Genesis::regtest(&masternodes, &wallets)?.to_json(), out)
+    })
+}
+
 /// Sets a field by its name from its text; an empty text is none. The fields are those of Rust
 /// and Python:
 ///
@@ -84,6 +111,17 @@ pub extern "C" fn tc_config_from_genesis(
 ///   sync_writes               true or false; default true
 ///   round_timeout_ms          1 to 86400000 ms; default 30000
 ///   submit_timeout_ms         1 to 86400000 ms; default 30000
+///   listen                    an address and a port to listen on, port 0 for any free one, or
+///                             empty for nobody
+///   peers                     host:port or key@host:port to dial, with commas between, or empty;
+///                             a node with neither this nor listen has no network
+///   node_key                  64 hexadecimal digits of the secret key by which peers know a node
+///                             that is no masternode, or empty for one that is made
+///   inbound_max               0 to 10000 nodes that dial this one, besides masternodes;
+///                             default 125
+///   outbound_max              0 to 1000 nodes that this one dials, besides masternodes; default 16
+///   private_addresses         true or false: whether loopback and private addresses are dialled
+///                             and passed on; empty, the default, for on regtest only
 ///   event_queue_max           1 to 16777216; default 16384
 ///   runtime_threads           0 to 256; default 0: one runtime that all such nodes share
 ///

@@ -33,6 +33,12 @@ pub const TC_OUTPOINT_TEXT_BYTES: usize = 76;
 /// Room for the longest text of an amount, with its NUL.
 pub const TC_AMOUNT_TEXT_BYTES: usize = 40;
 
+/// Room for the longest text of an address and a port, with its NUL.
+pub const TC_SOCKET_TEXT_BYTES: usize = 64;
+
+/// Room for what a peer says it is, with its NUL.
+pub const TC_AGENT_TEXT_BYTES: usize = 72;
+
 /// Outputs in one page of tc_node_utxos_of at most.
 pub const TC_UTXOS_PAGE_MAX: usize = 10_000;
 
@@ -152,6 +158,19 @@ pub const TC_EVENT_POISONED: i32 = 10;
 pub const TC_EVENT_OVERFLOW: i32 = 11;
 /// The node is closed: the last event.
 pub const TC_EVENT_CLOSED: i32 = 12;
+/// A peer is connected: peer_key, is_inbound; the text is the other end of the socket.
+pub const TC_EVENT_PEER_CONNECTED: i32 = 13;
+/// A peer is gone: peer_key; the text says why.
+pub const TC_EVENT_PEER_DISCONNECTED: i32 = 14;
+/// A peer did what no honest one does, and is not talked to for a while: peer_key, zeros where it
+/// had not proved one, until_ms; the text is the other end of the socket.
+pub const TC_EVENT_PEER_BANNED: i32 = 15;
+/// The clocks of most masternodes differ from this node's by more than 5 s: offset_ms,
+/// is_withholding.
+pub const TC_EVENT_CLOCK_OFFSET: i32 = 16;
+/// The node is behind its peers and fetches blocks, told at most once a second: height,
+/// target_height, bytes, n_peers.
+pub const TC_EVENT_SYNC_PROGRESS: i32 = 17;
 /// An event that this version of the interface has no number for; its name tells more.
 pub const TC_EVENT_OTHER: i32 = 255;
 

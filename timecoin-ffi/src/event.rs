@@ -18,7 +18,8 @@ use crate::numbers::event_number;
 use crate::pointer;
 use crate::reports::{tc_event_info_t, tc_transaction_status_t};
 use crate::types::{
-    tc_block_hash_t, tc_block_t, tc_event_t, tc_node_t, tc_subscription_t, tc_txid_t,
+    tc_block_hash_t, tc_block_t, tc_event_t, tc_node_t, tc_public_key_t, tc_subscription_t,
+    tc_txid_t,
 };
 
 impl Object for Subscription {
@@ -138,7 +139,7 @@ pub extern "C" fn tc_event_name(
 }
 
 /// What an event says in words, where it does: why a transaction was rejected, what was mended,
-/// why the node stopped. Else it is empty.
+/// why the node stopped, where a peer is. Else it is empty.
 ///
 /// text_out: room for text_bytes bytes. required_out: what it takes; may be null.
 ///
@@ -192,9 +193,11 @@ fn words(kind: &NodeEventKind) -> String {
         NodeEventKind::SignatureRefused { what } | NodeEventKind::Repaired { what } => {
             what.to_string()
         }
-        NodeEventKind::Observing { reason } | NodeEventKind::Poisoned { reason } => {
-            reason.to_string()
-        }
+        NodeEventKind::Observing { reason }
+        | NodeEventKind::Poisoned { reason }
+        | NodeEventKind::PeerDisconnected { reason, .. } => reason.to_string(),
+        NodeEventKind::PeerConnected { address, .. }
+        | NodeEventKind::PeerBanned { address, .. } => address.to_string(),
         _ => String::new(),
     }
 }
@@ -214,6 +217,15 @@ impl From<&NodeEvent> for tc_event_info_t {
             kind: event_number(&event.kind),
             transaction_status: 0,
             rejection: 0,
+            until_ms: 0,
+            offset_ms: 0,
+            target_height: 0,
+            bytes: 0,
+            n_peers: 0,
+            peer_key: tc_public_key_t { bytes: [0; 32] },
+            is_inbound: 0,
+            is_withholding: 0,
+            reserved: [0; 6],
         };
         match &event.kind {
             NodeEventKind::TransactionStatus { txid, status } => {
@@ -231,6 +243,21 @@ impl From<&NodeEvent> for tc_event_info_t {
             NodeEventKind::EpochBegan { epoch } => info.epoch = epoch.0,
             NodeEventKind::SafetyViolation { height, blocks, .. } => {
                 (info.height, info.block_hash) = (height.0, (&blocks[0]).into());
+            }
+            NodeEventKind::PeerConnected { key, is_inbound, .. } => {
+                (info.peer_key, info.is_inbound) = (key.into(), (*is_inbound).into());
+            }
+            NodeEventKind::PeerDisconnected { key, .. } => info.peer_key = key.into(),
+            NodeEventKind::PeerBanned { key, until, .. } => {
+                info.peer_key = key.as_ref().map_or(info.peer_key, Into::into);
+                info.until_ms = until.0;
+            }
+            NodeEventKind::ClockOffset { offset_ms, is_withholding } => {
+                (info.offset_ms, info.is_withholding) = (*offset_ms, (*is_withholding).into());
+            }
+            NodeEventKind::SyncProgress { height, target, bytes, n_peers } => {
+                (info.height, info.target_height) = (height.0, target.0);
+                (info.bytes, info.n_peers) = (*bytes, *n_peers as u64);
             }
             NodeEventKind::Overflow { missed } => info.missed = *missed,
             _ => {}

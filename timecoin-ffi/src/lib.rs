@@ -22,6 +22,7 @@ pub mod error;
 pub mod event;
 pub mod localnet;
 pub mod node;
+pub mod peer;
 pub mod proof;
 pub mod query;
 pub mod reports;

@@ -30,7 +30,7 @@ fn find_net(net: tc_localnet_t) -> Result<Arc<LocalNet>, Failure> {
     HANDLES.get(net.id)
 }
 
-/// Starts a network of real nodes in this process, connected in memory: the threads, clocks,
+/// Starts a network of real nodes in this process, in memory or over sockets: the threads, clocks,
 /// stores and checks of production, and the verbs of networks in virtual time, in real time. The
 /// same seed and settings make the same chain and the same wallets as tc_sim_new.
 ///
@@ -42,6 +42,8 @@ fn find_net(net: tc_localnet_t) -> Result<Arc<LocalNet>, Failure> {
 ///   observers                  0 to 100 nodes beside the masternodes; default 0
 ///   storage                    memory, temporary for a directory that ends with the net, or the
 ///                              path of one that stays; default memory
+///   transport                  memory, or tcp for encrypted connections on the loopback
+///                              interface; default memory
 ///   round_timeout              1ms to 1h; default 2s
 ///   wallets                    1 to 1000 that the genesis funds; default 4
 ///   coins_per_wallet           1 to 1000 of 10000 TIME; default 16

@@ -8,7 +8,7 @@
 #![allow(unsafe_code, reason = "this file is where the caller's memory is read and written")]
 
 use std::ffi::{CStr, c_char, c_void};
-use std::mem::size_of;
+use std::mem::{offset_of, size_of};
 use std::ptr::NonNull;
 use std::slice;
 
@@ -43,14 +43,15 @@ macro_rules! plain {
 }
 
 macro_rules! report {
-    ($($type:ty)+) => {$(
+    ($($type:ty)+) => {$( report!($type: size_of::<$type>()); )+};
+    ($type:ty: $bytes_min:expr) => {
         // SAFETY: integers and arrays of them.
         unsafe impl Plain for $type {}
-        // SAFETY: declared so in `types.rs`; `struct_size_comes_first` compares the offsets.
+        // SAFETY: declared so in `reports.rs`; `struct_size_comes_first` compares the offsets.
         unsafe impl Report for $type {
-            const BYTES_MIN: usize = size_of::<$type>();
+            const BYTES_MIN: usize = $bytes_min;
         }
-    )+};
+    };
 }
 
 plain! {
@@ -63,9 +64,11 @@ plain! {
 
 report! {
     tc_node_status_t tc_tip_t tc_balance_t tc_mempool_info_t tc_utxo_t tc_payment_t
-    tc_transaction_status_t tc_transaction_info_t tc_block_info_t tc_event_info_t
+    tc_transaction_status_t tc_transaction_info_t tc_block_info_t tc_peer_t
     tc_sim_node_status_t tc_network_metrics_t tc_network_event_t tc_sim_failure_t
 }
+
+report! { tc_event_info_t: offset_of!(tc_event_info_t, until_ms) }
 
 /// A copy of a NUL-terminated UTF-8 text.
 pub(crate) fn text(pointer: *const c_char, what: &str) -> Result<String, Failure> {

@@ -3,8 +3,11 @@
 
 #![allow(non_camel_case_types, reason = "names as C writes them")]
 
+use std::ffi::c_char;
+
 use timecoin_core::{Balance, MempoolInfo, Payment, Tip};
 
+use crate::constants::{TC_AGENT_TEXT_BYTES, TC_SOCKET_TEXT_BYTES};
 use crate::types::{
     tc_address_t, tc_block_hash_t, tc_chain_id_t, tc_outpoint_t, tc_public_key_t, tc_txid_t,
 };
@@ -244,6 +247,67 @@ pub struct tc_event_info_t {
     pub transaction_status: i32,
     /// Why the transaction was rejected.
     pub rejection: tc_rejection_t,
+    /// Until when a peer is not talked to, by the node's clock, in ms since 1970.
+    pub until_ms: u64,
+    /// How much the clocks of most masternodes are ahead, in ms; the median.
+    pub offset_ms: i64,
+    /// The greatest height that a peer says it has.
+    pub target_height: u64,
+    /// Bytes of blocks that came since the node started.
+    pub bytes: u64,
+    /// Peers that can be asked.
+    pub n_peers: u64,
+    /// The node key of the peer.
+    pub peer_key: tc_public_key_t,
+    /// 1 where the peer dialled this node.
+    pub is_inbound: u8,
+    /// 1 where the offset is more than the chain allows, so that this node sends nothing that it
+    /// signs until its clock is right.
+    pub is_withholding: u8,
+    /// Always 0.
+    pub reserved: [u8; 6],
+}
+
+/// A peer that is connected.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_peer_t {
+    /// Set it to sizeof(tc_peer_t) before the call; in an array, in its first element.
+    pub struct_size: usize,
+    /// Since when it is a peer, by this node's clock, in ms since 1970.
+    pub since_ms: u64,
+    /// The height of the last block that it says is decided there.
+    pub height: u64,
+    /// The last round trip, in ms; undefined where is_measured is 0.
+    pub round_trip_ms: u64,
+    /// How much its clock is ahead of this node's, in ms; undefined where is_measured is 0.
+    pub clock_offset_ms: i64,
+    /// Bytes of frames that came.
+    pub bytes_received: u64,
+    /// Bytes of frames that went.
+    pub bytes_sent: u64,
+    /// Frames that came.
+    pub frames_received: u64,
+    /// Frames that went.
+    pub frames_sent: u64,
+    /// Frames that came over its rate, and are lost.
+    pub frames_over_rate: u64,
+    /// Frames that did not fit its queue, and are lost.
+    pub frames_unsent: u64,
+    /// Its node key, proved.
+    pub key: tc_public_key_t,
+    /// The other end of the socket, as "127.0.0.1:7000".
+    pub address: [c_char; TC_SOCKET_TEXT_BYTES],
+    /// What program it says it is.
+    pub agent: [c_char; TC_AGENT_TEXT_BYTES],
+    /// 1 where it dialled this node.
+    pub is_inbound: u8,
+    /// 1 where its key is one of the masternodes that decide.
+    pub is_masternode: u8,
+    /// 1 once it answered a ping.
+    pub is_measured: u8,
+    /// Always 0.
+    pub reserved: [u8; 5],
 }
 
 /// A node of a network in virtual time at a glance.

@@ -153,6 +153,8 @@ static void bad_handles(void) {
     tc_transaction_info_t transaction_info = TC_INIT(tc_transaction_info_t);
     tc_event_info_t event_info = TC_INIT(tc_event_info_t);
     tc_payment_t paid = TC_INIT(tc_payment_t);
+    tc_peer_t peer = TC_INIT(tc_peer_t);
+    tc_public_key_t key = {{0}};
     char text[8];
     size_t n = 7;
     uint8_t bytes[4] = {0};
@@ -171,6 +173,11 @@ static void bad_handles(void) {
     BAD_HANDLES(NODE, tc_node_t, tc_node_tip(h, &tip));
     BAD_HANDLES(NODE, tc_node_t, tc_node_mempool_info(h, &mempool));
     BAD_HANDLES(NODE, tc_node_t, tc_node_metrics_text(h, OUT(tc_bytes_t)));
+    BAD_HANDLES(NODE, tc_node_t, tc_node_listen_address(h, text, sizeof text, &n));
+    BAD_HANDLES(NODE, tc_node_t, tc_node_node_key(h, OUT(tc_public_key_t)));
+    BAD_HANDLES(NODE, tc_node_t, tc_node_peers(h, NULL, &peer, 1, &n));
+    BAD_HANDLES(NODE, tc_node_t, tc_node_connect(h, "127.0.0.1:1"));
+    BAD_HANDLES(NODE, tc_node_t, tc_node_disconnect(h, &key, OUT(uint8_t)));
     BAD_HANDLES(NODE, tc_node_t, tc_node_submit_transaction(h, bytes, 4, OUT(tc_txid_t)));
     BAD_HANDLES(NODE, tc_node_t, tc_node_transaction_status(h, txid, &transaction_status));
     BAD_HANDLES(NODE, tc_node_t, tc_node_transaction(h, txid, OUT(tc_transaction_t), NULL));
@@ -233,6 +240,7 @@ static void bad_handles(void) {
 
     TRUE(memcmp(out, untouched, sizeof out) == 0);
     TRUE(n == 7);
+    TRUE(peer.since_ms == 0);
     TRUE(status.height == 0 && tip.height == 0 && paid.fee == 0 && balance.confirmed == 0);
 }
 
@@ -250,6 +258,7 @@ static void null_pointers(void) {
     tc_public_key_t key = {{0}};
     tc_wallet_t a_wallet;
     tc_utxo_t utxo = TC_INIT(tc_utxo_t);
+    tc_peer_t peer = TC_INIT(tc_peer_t);
     tc_transaction_status_t status = TC_INIT(tc_transaction_status_t);
     tc_signature_t signature;
     tc_outpoint_t outpoint = {payment.txid, 0};
@@ -290,6 +299,9 @@ static void null_pointers(void) {
     OK(tc_secret_wipe(NULL));
     NULL_ARGUMENT(tc_config_new_regtest(TC_BLOCK_PRODUCTION_INTERVAL, NULL));
     NULL_ARGUMENT(tc_config_from_genesis(NULL, &config));
+    NULL_ARGUMENT(tc_config_regtest_genesis(NULL, 1, NULL, 0, &bytes));
+    NULL_ARGUMENT(tc_config_regtest_genesis(&key, 1, NULL, 1, &bytes));
+    NULL_ARGUMENT(tc_config_regtest_genesis(&key, 1, NULL, 0, NULL));
     NULL_ARGUMENT(tc_config_set(config, NULL, ""));
     NULL_ARGUMENT(tc_config_set(config, "data_dir", NULL));
     NULL_ARGUMENT(tc_config_set_masternode_key(config, NULL));
@@ -299,6 +311,12 @@ static void null_pointers(void) {
     NULL_ARGUMENT(tc_node_tip(node, NULL));
     NULL_ARGUMENT(tc_node_mempool_info(node, NULL));
     NULL_ARGUMENT(tc_node_metrics_text(node, NULL));
+    NULL_ARGUMENT(tc_node_listen_address(node, NULL, 1, NULL));
+    NULL_ARGUMENT(tc_node_node_key(node, NULL));
+    NULL_ARGUMENT(tc_node_peers(node, NULL, NULL, 1, &(size_t){0}));
+    NULL_ARGUMENT(tc_node_peers(node, NULL, &peer, 1, NULL));
+    NULL_ARGUMENT(tc_node_connect(node, NULL));
+    NULL_ARGUMENT(tc_node_disconnect(node, NULL, NULL));
     NULL_ARGUMENT(tc_node_submit_transaction(node, NULL, 1, NULL));
     NULL_ARGUMENT(tc_node_transaction_status(node, NULL, &status));
     NULL_ARGUMENT(tc_node_transaction_status(node, txid, NULL));
@@ -406,6 +424,19 @@ static void wrong_arguments(void) {
     EXPECT(tc_address_from_text("time1nonsense", TC_NETWORK_REGTEST, &address),
            TC_ERROR_INVALID_ADDRESS);
     EXPECT(tc_config_set(config, "colour", "blue"), TC_ERROR_INVALID_CONFIG);
+    EXPECT(tc_config_set(config, "listen", "here"), TC_ERROR_INVALID_CONFIG);
+    EXPECT(tc_config_set(config, "listen", "127.0.0.1:65536"), TC_ERROR_INVALID_CONFIG);
+    EXPECT(tc_config_set(config, "peers", "127.0.0.1:1,somebody"), TC_ERROR_INVALID_CONFIG);
+    EXPECT(tc_config_set(config, "peers", "key@127.0.0.1:1"), TC_ERROR_INVALID_CONFIG);
+    EXPECT(tc_config_set(config, "node_key", "secret"), TC_ERROR_INVALID_CONFIG);
+    EXPECT(tc_config_set(config, "inbound_max", "-1"), TC_ERROR_INVALID_CONFIG);
+    EXPECT(tc_config_set(config, "outbound_max", "1001"), TC_ERROR_INVALID_CONFIG);
+    EXPECT(tc_config_set(config, "private_addresses", "perhaps"), TC_ERROR_INVALID_CONFIG);
+    EXPECT(tc_config_regtest_genesis(NULL, 0, NULL, 0, &(tc_bytes_t){0}),
+           TC_ERROR_INVALID_GENESIS);
+    EXPECT(tc_config_regtest_genesis((tc_public_key_t[]){{{1}}, {{1}}}, 2, NULL, 0,
+                                     &(tc_bytes_t){0}),
+           TC_ERROR_INVALID_GENESIS);
     EXPECT(tc_config_from_genesis("{}", &config), TC_ERROR_INVALID_GENESIS);
     EXPECT(tc_node_submit_transaction(node, (const uint8_t *)"??", 2, NULL),
            TC_ERROR_TRANSACTION_MALFORMED);
@@ -449,6 +480,57 @@ static void wrong_arguments(void) {
     TRUE(n_released == 1);
 }
 
+/* A node that has no network, one that has, and one that wants what that has. */
+static void networks(void) {
+    tc_config_t config;
+    tc_node_t listening, late;
+    tc_public_key_t key = {{0}}, own;
+    tc_peer_t peer = {0};
+    char address_text[TC_SOCKET_TEXT_BYTES], key_text[TC_HEX_TEXT_BYTES], text[160];
+    size_t n = 7;
+    uint8_t was_connected = 7;
+
+    EXPECT(tc_node_listen_address(node, text, sizeof text, &n), TC_ERROR_NOT_FOUND);
+    EXPECT(tc_node_node_key(node, &key), TC_ERROR_NOT_FOUND);
+    INVALID_ARGUMENT(tc_node_peers(node, NULL, &peer, 1, &n));
+    peer.struct_size = sizeof peer;
+    INVALID_ARGUMENT(tc_node_peers(node, NULL, &peer, 0, &n));
+    INVALID_ARGUMENT(tc_node_peers(node, NULL, &peer, SIZE_MAX, &n));
+    TRUE(n == 7);
+    OK(tc_node_peers(node, NULL, &peer, 1, &n));
+    TRUE(n == 0);
+    INVALID_ARGUMENT(tc_node_connect(node, "127.0.0.1:1"));
+    OK(tc_node_disconnect(node, &key, &was_connected));
+    TRUE(was_connected == 0);
+
+    OK(tc_config_new_regtest(TC_BLOCK_PRODUCTION_ON_DEMAND, &config));
+    OK(tc_config_set(config, "listen", "127.0.0.1:0"));
+    OK(tc_node_open(config, &listening));
+    EXPECT(tc_node_listen_address(listening, text, 5, &n), TC_ERROR_BUFFER_TOO_SMALL);
+    OK(tc_node_listen_address(listening, address_text, n, NULL));
+    TRUE(strlen(address_text) + 1 == n && strncmp(address_text, "127.0.0.1:", 10) == 0);
+    OK(tc_node_node_key(listening, &own));
+    OK(tc_public_key_to_text(&own, key_text, sizeof key_text, NULL));
+    INVALID_ARGUMENT(tc_node_connect(listening, ""));
+    INVALID_ARGUMENT(tc_node_connect(listening, "somebody"));
+    INVALID_ARGUMENT(tc_node_connect(listening, "\xff"));
+    INVALID_ARGUMENT(tc_node_connect(listening, address_text));
+    snprintf(text, sizeof text, "%s@nowhere.invalid:1", key_text);
+    INVALID_ARGUMENT(tc_node_connect(listening, text));
+    snprintf(text, sizeof text, "%s@%s", key_text, address_text);
+    OK(tc_node_connect(listening, text)); /* itself: never a peer */
+    OK(tc_node_disconnect(listening, &own, NULL));
+
+    OK(tc_config_set(config, "listen", address_text));
+    EXPECT(tc_node_open(config, &late), TC_ERROR_CANNOT_LISTEN);
+    TRUE(tc_error_category(TC_ERROR_CANNOT_LISTEN) == TC_CATEGORY_REQUEST);
+    OK(tc_config_free(config));
+    OK(tc_node_close(listening, 10000));
+    OK(tc_node_peers(listening, NULL, &peer, 1, &n));
+    TRUE(n == 0);
+    OK(tc_node_free(listening));
+}
+
 static void *wait_for_event(void *subscription) {
     tc_event_t event;
     tc_status_t status = tc_subscription_next_event(*(tc_subscription_t *)subscription, 300, &event);
@@ -490,6 +572,7 @@ int main(void) {
     bad_handles();
     null_pointers();
     wrong_arguments();
+    networks();
     free_during_use();
     tear_down();
     printf("%d checks, %d failures\n", n_checks, n_failures);

@@ -96,6 +96,7 @@ static void wrong_arguments(void) {
     CONFIG("latency", "soon");
     CONFIG("storage", "");
     CONFIG("sync_writes", "perhaps");
+    CONFIG("transport", "udp");
     EXPECT(tc_localnet_new(0, 7, NULL, 0, &a_net), TC_ERROR_INVALID_CONFIG);
     EXPECT(tc_localnet_new(UINT64_MAX, 7, NULL, 0, &a_net), TC_ERROR_INVALID_CONFIG);
     INVALID_ARGUMENT(tc_localnet_crash(net, 4));

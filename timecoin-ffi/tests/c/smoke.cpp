@@ -278,6 +278,78 @@ void connects() {
     net.close(minute);
 }
 
+// Four masternodes over sockets, and who is connected.
+void talks() {
+    std::vector<Secret> secrets;
+    std::vector<PublicKey> keys;
+    for (const char *seed : {"0", "1", "2", "3"}) {
+        secrets.push_back(Secret::from_seed(seed));
+        keys.push_back(secrets.back().public_key());
+    }
+    const Address alice = Address::of(Secret::from_seed("alice").public_key());
+    const std::string genesis = Config::regtest_genesis(keys, {alice, alice});
+    CHECK(code_of([&] { Config::regtest_genesis({}, {alice}); }) == TC_ERROR_INVALID_GENESIS);
+    std::vector<Node> nodes;
+    std::vector<Subscription> events;
+    for (const Secret &secret : secrets) {
+        Config config = Config::from_genesis(genesis);
+        config.set_masternode_key(secret).set("listen", "127.0.0.1:0");
+        Node node(config);
+        events.push_back(node.subscribe());
+        node.start();
+        CHECK(node.node_key() == secret.public_key());
+        for (const Node &other : nodes) {
+            node.connect(other.node_key()->text() + "@" + *other.listen_address());
+        }
+        nodes.push_back(std::move(node));
+    }
+    Wallet wallet = Wallet::from_seed(nodes[3], "alice");
+    const Payment payment = wallet.pay(Address(), Amount::parse("5"));
+    for (const Node &node : nodes) {
+        node.wait_finalized(payment.txid, Milliseconds(60000));
+    }
+    std::size_t n_connected = 0;
+    while (n_connected < 3) {
+        const std::optional<Event> event = events[0].next_event(Milliseconds(60000));
+        CHECK(event);
+        if (event->info().kind == TC_EVENT_PEER_CONNECTED) {
+            n_connected++;
+            CHECK(event->name() == "peer_connected" && event->info().is_inbound == 1);
+            CHECK(event->text().rfind("127.0.0.1:", 0) == 0);
+            CHECK(PublicKey(event->info().peer_key) != keys[0]);
+        }
+    }
+    const std::vector<Peer> peers = nodes[0].peers();
+    CHECK(peers.size() == 3 && peers[0].key < peers[1].key && peers[1].key < peers[2].key);
+    CHECK(peers[0].agent.rfind("timecoin", 0) == 0 && peers[0].info.is_masternode == 1);
+    CHECK(peers[0].address.rfind("127.0.0.1:", 0) == 0 && peers[0].info.bytes_received > 0);
+    // Peers in pages of one.
+    tc_peer_t page = detail::report<tc_peer_t>();
+    std::size_t n = 0;
+    CHECK(tc_node_peers(nodes[0].handle(), &peers[0].key.value, &page, 1, &n) == TC_OK);
+    CHECK(n == 1 && PublicKey(page.key) == peers[1].key);
+    CHECK(nodes[0].disconnect(peers[0].key) && !nodes[0].disconnect(PublicKey()));
+    for (bool is_told = false; !is_told;) {
+        const std::optional<Event> event = events[0].next_event(Milliseconds(60000));
+        CHECK(event);
+        is_told = event->info().kind == TC_EVENT_PEER_DISCONNECTED
+                  && PublicKey(event->info().peer_key) == peers[0].key && !event->text().empty();
+    }
+    CHECK(code_of([&] { nodes[0].connect("nobody"); }) == TC_ERROR_INVALID_ARGUMENT);
+    for (Node &node : nodes) {
+        node.close(Milliseconds(60000));
+    }
+}
+
+// The same verbs over sockets.
+void connects_over_tcp() {
+    LocalNet net(4, 7, {{"transport", "tcp"}, {"block_interval", "200ms"}});
+    const Payment payment = net.pay("alice", net.wallet("bob"), Amount::parse("5"));
+    net.run_until_finalized(payment.txid, Milliseconds(60000));
+    CHECK(net.node(0).listen_address() && net.node(0).peers().size() == 3);
+    net.close(Milliseconds(60000));
+}
+
 } // namespace
 
 int main() {
@@ -288,6 +360,8 @@ int main() {
     simulates();
     breaks();
     connects();
+    talks();
+    connects_over_tcp();
     std::puts("everything works");
     return EXIT_SUCCESS;
 }
