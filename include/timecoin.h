@@ -1413,11 +1413,11 @@ tc_status_t tc_config_free(tc_config_t config);
  *
  * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_CONFIG,
  * TC_ERROR_INVALID_GENESIS, TC_ERROR_NO_THREADS; TC_ERROR_CANNOT_LISTEN where the address to
- * listen on is taken; TC_ERROR_STORAGE_LOCKED where another node has the directory, TC_ERROR_STORAGE_WRONG_CHAIN where it is of another chain, and other
+ * listen on is taken or not this machine's; TC_ERROR_STORAGE_LOCKED where another node has the
+ * directory, TC_ERROR_STORAGE_WRONG_CHAIN where it is of another chain, and other
  * TC_ERROR_STORAGE_ numbers.
  */
-tc_status_t tc_node_open(tc_config_t config,
-                         tc_node_t *node_out);
+tc_status_t tc_node_open(tc_config_t config, tc_node_t *node_out);
 
 /**
  * Takes part: proposes, votes, takes transactions. A node starts once.

@@ -34,7 +34,8 @@ pub(crate) fn find(node: tc_node_t) -> Result<std::sync::Arc<Node>, Failure> {
 ///
 /// Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_CONFIG,
 /// TC_ERROR_INVALID_GENESIS, TC_ERROR_NO_THREADS; TC_ERROR_CANNOT_LISTEN where the address to
-/// listen on is taken; TC_ERROR_STORAGE_LOCKED where another node has the directory, TC_ERROR_STORAGE_WRONG_CHAIN where it is of another chain, and other
+/// listen on is taken or not this machine's; TC_ERROR_STORAGE_LOCKED where another node has the
+/// directory, TC_ERROR_STORAGE_WRONG_CHAIN where it is of another chain, and other
 /// TC_ERROR_STORAGE_ numbers.
 #[unsafe(no_mangle)]
 pub extern "C" fn tc_node_open(config: tc_config_t, node_out: *mut tc_node_t) -> tc_status_t {

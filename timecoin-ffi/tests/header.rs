@@ -8,9 +8,9 @@ mod generate;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use timecoin_core::ErrorCode;
 use timecoin_core::localnet::LocalNetConfig;
 use timecoin_core::sim::{Fault, Link, Setting, SimulationConfig};
+use timecoin_core::{Config, ErrorCode, NodeEventKind};
 
 fn header_path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../include/timecoin.h")
@@ -41,6 +41,23 @@ fn every_error_of_core_has_its_number_and_a_sentence() {
         assert!(header[..at].ends_with(" */\n"), "{define} has no sentence");
     }
     assert_eq!(header.matches("#define TC_ERROR_").count(), ErrorCode::ALL.len());
+}
+
+/// Every kind of event has a number of its own, and only what a later core adds is "other".
+#[test]
+fn every_event_of_core_has_its_number() {
+    let header = generate::header();
+    let names = fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../timecoin-core/src/node/event.rs"),
+    );
+    let names = names.unwrap();
+    let names: Vec<_> = names.lines().filter_map(|line| line.split_once(" => \"")).collect();
+    assert!(names.iter().any(|(_, name)| name.starts_with(NodeEventKind::Closed.name())));
+    for (_, name) in &names {
+        let name = name.trim_end_matches("\",").to_uppercase();
+        assert!(header.contains(&format!("#define TC_EVENT_{name} ")), "no TC_EVENT_{name}");
+    }
+    assert_eq!(header.matches("#define TC_EVENT_").count(), names.len() + 1);
 }
 
 /// A name that C calls must be one that a reader of the header can look up.
@@ -79,6 +96,7 @@ fn settings_and_faults_of_core_are_named_where_they_are_used() {
         ("tc_sim_new", names(SimulationConfig::SETTINGS)),
         ("tc_sim_set_links", names(Link::SETTINGS)),
         ("tc_localnet_new", names(LocalNetConfig::SETTINGS)),
+        ("tc_config_set", Config::FIELDS.iter().map(|field| field.name).collect()),
         ("tc_sim_inject", first_words.collect()),
     ] {
         let text = about(function);
