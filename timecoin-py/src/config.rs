@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyString};
-use timecoin_core::{Genesis, secret_to_text};
+use timecoin_core::{Genesis, Network, NodeError, secret_to_text};
 
-use crate::convert::type_error;
+use crate::convert::{AddressArg, type_error};
 use crate::guard::pure;
+use crate::hashes::PublicKey;
 use crate::html::{Maybe, fields, truth};
 use crate::keys::KeyPair;
 
@@ -28,6 +29,16 @@ use crate::keys::KeyPair;
 /// - `sync_writes`: whether a write counts only once the disk has it; default true.
 /// - `round_timeout_ms`: the timeout of round 0; default 30,000.
 /// - `submit_timeout_ms`: how long a submit waits for its answer; default 30,000.
+/// - `listen`: the address to listen on, `address:port`, port 0 for any free one; `None` where
+///   nobody can dial this node.
+/// - `peers`: whom to dial, now and whenever the connection ends, a list of `host:port` or
+///   `key@host:port`. A node with neither this nor `listen` has no network.
+/// - `node_key`: a `KeyPair` or its secret, by which peers know a node that is no masternode;
+///   `None` for one that is made, and kept in `data_dir`.
+/// - `inbound_max`: nodes that dial this one at a time, besides masternodes; default 125.
+/// - `outbound_max`: nodes that this one dials, besides masternodes; default 16.
+/// - `private_addresses`: whether loopback and private addresses are dialled and passed on; `None`
+///   for on regtest only.
 /// - `event_queue_max`: events kept for a subscriber that does not fetch them; default 16,384.
 /// - `runtime_threads`: threads of this node's own; 0, the default, shares those of the process.
 ///
@@ -59,6 +70,23 @@ impl Config {
     #[staticmethod]
     fn regtest_wallet() -> KeyPair {
         KeyPair(timecoin_core::Config::regtest_wallet())
+    }
+
+    /// The genesis of a regtest chain with these masternodes, as JSON for `Config()`, the same for
+    /// all nodes of the chain: votes for `masternodes`, consensus keys in any order, whose rewards
+    /// go to the addresses of their keys; 1,000,000 TIME for each of `wallets`, addresses of
+    /// regtest, of which one that is there twice owns two coins.
+    ///
+    /// Raises `RequestError` (`invalid_genesis` for no masternode, too many or one twice;
+    /// `invalid_address`).
+    #[staticmethod]
+    fn regtest_genesis(masternodes: Vec<PublicKey>, wallets: Vec<AddressArg>) -> PyResult<String> {
+        let masternodes: Vec<_> = masternodes.into_iter().map(|key| key.0).collect();
+        pure(|| {
+            let wallets = wallets.iter().map(|wallet| wallet.on(Network::Regtest));
+            let wallets = wallets.collect::<Result<Vec<_>, _>>()?;
+            Ok::<_, NodeError>(Genesis::regtest(&masternodes, &wallets)?.to_json())
+        })
     }
 
     /// The same with these fields changed.
@@ -145,6 +173,43 @@ impl Config {
         self.0.submit_timeout_ms
     }
 
+    /// The address to listen on, `address:port`; `None` where nobody can dial this node.
+    #[getter]
+    fn listen(&self) -> Option<String> {
+        self.0.listen.map(|address| address.to_string())
+    }
+
+    /// Whom to dial, `host:port` or `key@host:port`.
+    #[getter]
+    fn peers(&self) -> Vec<String> {
+        self.0.peers.iter().map(ToString::to_string).collect()
+    }
+
+    /// By which peers know a node that is no masternode; `None` for one that is made.
+    #[getter]
+    fn node_key(&self) -> Option<KeyPair> {
+        self.0.node_key.clone().map(KeyPair)
+    }
+
+    /// Nodes that dial this one at a time, besides masternodes.
+    #[getter]
+    fn inbound_max(&self) -> usize {
+        self.0.inbound_max
+    }
+
+    /// Nodes that this one dials at a time, besides masternodes.
+    #[getter]
+    fn outbound_max(&self) -> usize {
+        self.0.outbound_max
+    }
+
+    /// Whether loopback and private addresses are dialled and passed on; `None` for on regtest
+    /// only.
+    #[getter]
+    fn private_addresses(&self) -> Option<bool> {
+        self.0.private_addresses
+    }
+
     /// Events kept for a subscriber that does not fetch them.
     #[getter]
     fn event_queue_max(&self) -> usize {
@@ -197,10 +262,20 @@ fn field_text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     if value.is_instance_of::<PyInt>() || value.is_instance_of::<PyString>() {
         return Ok(value.str()?.to_str()?.to_owned());
     }
+    if name == "peers"
+        && let Ok(peers) = value.extract::<Vec<Bound<'_, PyString>>>()
+    {
+        let peers: PyResult<Vec<&str>> = peers.iter().map(|peer| peer.to_str()).collect();
+        return Ok(peers?.join(","));
+    }
     if let Ok(keys) = value.cast::<KeyPair>() {
         return Ok(secret_to_text(&keys.get().0.secret()).to_string());
     }
-    Err(type_error(name, "an int, a bool, a str, a KeyPair or None", value.as_borrowed()))
+    let expected = match name {
+        "peers" => "a list of str, a str or None",
+        _ => "an int, a bool, a str, a KeyPair or None",
+    };
+    Err(type_error(name, expected, value.as_borrowed()))
 }
 
 /// Name and range of every field but the genesis.

@@ -13,7 +13,7 @@ use crate::enums::Enum;
 use crate::error::Failure;
 use crate::guard::Native;
 use crate::hashes::{BlockHash, PublicKey, Txid};
-use crate::html::{Maybe, fields};
+use crate::html::{Maybe, fields, truth};
 use crate::info::{status_error, status_height, status_member};
 
 /// Something that happened in a node. Each kind has a subclass with its own fields.
@@ -198,6 +198,50 @@ event_classes! {
         /// Why.
         reason: String,
     }
+    /// A peer is connected.
+    PeerConnectedEvent {
+        /// Its node key, proved.
+        key: PublicKey,
+        /// The other end of the socket, `address:port`.
+        address: String,
+        /// Whether it dialled this node.
+        is_inbound: bool,
+    }
+    /// A peer is gone.
+    PeerDisconnectedEvent {
+        /// Its node key.
+        key: PublicKey,
+        /// Why.
+        reason: String,
+    }
+    /// A peer did what no honest one does; it is not talked to for a while.
+    PeerBannedEvent {
+        /// Its node key; `None` where it had not proved one.
+        key: Option<PublicKey>,
+        /// The other end of the socket, `address:port`.
+        address: String,
+        /// Until when, by the node's clock, in milliseconds since the Unix epoch.
+        until: u64,
+    }
+    /// The clocks of most masternodes differ from this node's by more than 5 s.
+    ClockOffsetEvent {
+        /// How much they are ahead, in milliseconds; the median.
+        offset_ms: i64,
+        /// Whether it is more than the chain allows, so that this node sends nothing that it
+        /// signs until its clock is right.
+        is_withholding: bool,
+    }
+    /// The node is behind its peers and fetches blocks; told at most once a second.
+    SyncProgressEvent {
+        /// The height that it has reached.
+        height: u64,
+        /// The greatest height that a peer says it has.
+        target: u64,
+        /// Bytes of blocks that came since the node started.
+        bytes: u64,
+        /// Peers that can be asked.
+        n_peers: usize,
+    }
     /// This subscriber was slow and lost events; `sequence` is that of the last one lost.
     OverflowEvent {
         /// How many.
@@ -326,6 +370,24 @@ pub(crate) fn event_to_python(
         NodeEventKind::Poisoned { reason } => {
             make!(PoisonedEvent { reason: reason.to_string() })
         }
+        NodeEventKind::PeerConnected { key, address, is_inbound } => {
+            let (key, address) = (PublicKey(key), address.to_string());
+            make!(PeerConnectedEvent { key, address, is_inbound })
+        }
+        NodeEventKind::PeerDisconnected { key, reason } => {
+            make!(PeerDisconnectedEvent { key: PublicKey(key), reason: reason.to_string() })
+        }
+        NodeEventKind::PeerBanned { key, address, until } => {
+            let (key, address) = (key.map(PublicKey), address.to_string());
+            make!(PeerBannedEvent { key, address, until: until.0 })
+        }
+        NodeEventKind::ClockOffset { offset_ms, is_withholding } => {
+            make!(ClockOffsetEvent { offset_ms, is_withholding })
+        }
+        NodeEventKind::SyncProgress { height, target, bytes, n_peers } => {
+            let (height, target) = (height.0, target.0);
+            make!(SyncProgressEvent { height, target, bytes, n_peers })
+        }
         NodeEventKind::Overflow { missed } => make!(OverflowEvent { missed }),
         NodeEventKind::Closed => make!(ClosedEvent {}),
         _ => Ok(Py::new(py, base)?.into_any()),
@@ -351,8 +413,12 @@ macro_rules! shown {
 shown! {
     u64: number => number.to_string();
     u32: number => number.to_string();
+    i64: number => number.to_string();
+    usize: number => number.to_string();
+    bool: is => truth(*is).to_owned();
     String: text => format!("'{text}'");
     PublicKey: key => format!("'{}'", key.0);
+    Option<PublicKey>: key => Maybe(key.as_ref().map(Shown::shown)).to_string();
     (BlockHash, BlockHash): blocks => format!("('{}', '{}')", blocks.0.0, blocks.1.0);
 }
 

@@ -24,6 +24,7 @@ mod localnet;
 mod logging;
 mod masternodes;
 mod node;
+mod peer_info;
 mod process;
 mod settings;
 mod signer;
@@ -51,9 +52,11 @@ mod _timecoin {
     use crate::config::Config;
     #[pymodule_export]
     use crate::events::{
-        BlockConfirmedEvent, ClosedEvent, EpochBeganEvent, Event, EvidenceFoundEvent,
-        ObservingEvent, OverflowEvent, PoisonedEvent, RepairedEvent, RoundChangedEvent,
-        SafetyViolationEvent, SignatureRefusedEvent, Subscription, TransactionStatusEvent,
+        BlockConfirmedEvent, ClockOffsetEvent, ClosedEvent, EpochBeganEvent, Event,
+        EvidenceFoundEvent, ObservingEvent, OverflowEvent, PeerBannedEvent, PeerConnectedEvent,
+        PeerDisconnectedEvent, PoisonedEvent, RepairedEvent, RoundChangedEvent,
+        SafetyViolationEvent, SignatureRefusedEvent, Subscription, SyncProgressEvent,
+        TransactionStatusEvent,
     };
     #[pymodule_export]
     use crate::hashes::{BlockHash, ChainId, PublicKey, Txid, Wtxid};
@@ -73,6 +76,8 @@ mod _timecoin {
     };
     #[pymodule_export]
     use crate::node::{Node, UtxoIterator};
+    #[pymodule_export]
+    use crate::peer_info::PeerInfo;
     #[pymodule_export]
     use crate::sim_info::{NetworkEvent, NetworkMetrics, Percentiles, SimNodeStatus, SimSnapshot};
     #[pymodule_export]

@@ -25,8 +25,8 @@ use crate::settings;
 use crate::sim_info::NetworkEvent;
 use crate::sim_payment::Condition;
 
-/// A network of real nodes in this process, connected in memory: the threads, clocks, stores and
-/// checks of production, and the verbs of a `Simulation`, in real time. The same seed and settings
+/// A network of real nodes in this process, in memory or over sockets: the threads, clocks, stores
+/// and checks of production, and the verbs of a `Simulation`, in real time. The same seed and settings
 /// make the same chain and the same wallets as there; what happens when is up to the machine.
 ///
 /// A `with` block closes it at its end. Any thread may call anything at any time; every call
@@ -40,6 +40,8 @@ use crate::sim_payment::Condition;
 /// - `observers`: nodes beside the masternodes, without a vote; default 0.
 /// - `storage`: "memory", "temporary" for a directory that ends with the net, or the path of one
 ///   that stays; default "memory".
+/// - `transport`: "memory", or "tcp" for encrypted connections on the loopback interface, as nodes
+///   on different machines have; default "memory".
 /// - `round_timeout`: of round 0; default 2 s.
 /// - `wallets`, `coins_per_wallet`: what the genesis funds, in coins of 10,000 TIME; default 4 and
 ///   16.

@@ -14,10 +14,11 @@ use crate::enums::Enum;
 use crate::error::exception_of;
 use crate::events::{DEFAULT_TIMEOUT, Subscription};
 use crate::guard::{Native, blocking};
-use crate::hashes::{ChainId, Txid};
+use crate::hashes::{ChainId, PublicKey, Txid};
 use crate::html::fields;
 use crate::info::{Balance, MempoolInfo, NodeStatus, TransactionInfo, UtxoInfo, status_member};
 use crate::masternodes::{FinalityCertificate, MasternodeSet};
+use crate::peer_info::PeerInfo;
 use crate::process;
 use crate::transaction::{OutPoint, Transaction};
 
@@ -30,8 +31,9 @@ use crate::transaction::{OutPoint, Transaction};
 /// A node belongs to the process that opened it: after a fork its use raises `RequestError`
 /// (`forked_process`).
 ///
-/// Raises `RequestError` (`invalid_config`, `invalid_genesis`), `StorageError` (locked by another
-/// node, of another chain, damaged, not writable), `InternalError` (`no_threads`).
+/// Raises `RequestError` (`invalid_config`, `invalid_genesis`, `cannot_listen`), `StorageError`
+/// (locked by another node, of another chain, damaged, not writable), `InternalError`
+/// (`no_threads`).
 ///
 /// >>> with Node(Config.regtest()) as node:
 /// ...     alice = Wallet(node, Config.regtest_wallet())
@@ -289,6 +291,42 @@ impl Node {
     fn finality_proof(&self, py: Python<'_>, txid: Txid) -> PyResult<FinalityCertificate> {
         let proof = self.node.call(py, |node| node.finality_proof(&txid.0))?;
         Ok(FinalityCertificate(proof))
+    }
+
+    /// Where it listens for other nodes, `address:port` with the port that it got; `None` where it
+    /// does not listen.
+    #[getter]
+    fn listen_address(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        let address = self.node.call(py, |node| Ok(node.listen_address()))?;
+        Ok(address.map(|address| address.to_string()))
+    }
+
+    /// Its node key, by which peers know it: a masternode's is its consensus key. `None` where it
+    /// has no network.
+    #[getter]
+    fn node_key(&self, py: Python<'_>) -> PyResult<Option<PublicKey>> {
+        self.node.call(py, |node| Ok(node.node_key().map(PublicKey)))
+    }
+
+    /// The peers that are connected, ascending by key. Asks neither engine nor disk.
+    fn peers(&self, py: Python<'_>) -> PyResult<Vec<PeerInfo>> {
+        let peers = self.node.call(py, |node| Ok(node.peers()))?;
+        Ok(peers.into_iter().map(PeerInfo).collect())
+    }
+
+    /// Dials a peer, now and whenever its connection ends: `key@host:port`, with an address for a
+    /// host. It returns at once; `peers()` and a `PeerConnectedEvent` say when it is connected.
+    ///
+    /// Raises `RequestError` (`invalid_argument`) where the text is no such peer, or the node has
+    /// no network: neither `listen` nor `peers` is set in its `Config`.
+    fn connect(&self, py: Python<'_>, peer: &str) -> PyResult<()> {
+        self.node.call(py, |node| node.connect(peer))
+    }
+
+    /// Ends the connection to the peer with this node key, and says whether there was one. It may
+    /// come again.
+    fn disconnect(&self, py: Python<'_>, key: PublicKey) -> PyResult<bool> {
+        self.node.call(py, |node| Ok(node.disconnect(&key.0)))
     }
 
     /// How full the mempool is.

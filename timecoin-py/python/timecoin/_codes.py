@@ -58,6 +58,8 @@ class ErrorCode(IntEnum):
     """A text that is no duration."""
     NOT_REACHED = 1020
     """A simulation's condition did not come true in the virtual time given; it may still."""
+    CANNOT_LISTEN = 1021
+    """The address to listen on is taken, or not this machine's."""
     NULL_ARGUMENT = 1040
     """A null pointer where C must pass a value."""
     INVALID_HANDLE = 1041
