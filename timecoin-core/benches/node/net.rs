@@ -11,16 +11,17 @@ use timecoin_core::params::BlockProduction;
 use timecoin_core::types::keys::{InputSignature, verify_inputs};
 use timecoin_core::{Amount, Node, Transaction};
 
-use crate::setup::{Payers, counter, signatures};
+use crate::setup::{Payers, counter, micros, signatures};
 use crate::table::{Row, Samples, Table, millis};
 
 /// Every node checks every signature for itself.
 pub(crate) fn rate(criterion: &mut Criterion, table: &mut Table) {
-    let (ours, floor) = measure_rate(criterion, "net payments final", config());
+    let Rate { ours, floor, cpu, floor_cpu } =
+        measure_rate(criterion, "net payments final", config());
     table.push(Row {
         what: "payments final at all of 4 masternodes, in memory; floor: their signatures four times, two threads",
-        ours: per_second(ours),
-        floor: per_second(4.0 * floor),
+        ours: per_second(ours, cpu),
+        floor: per_second(4.0 * floor, 4.0 * floor_cpu),
         ratio: format!("{:.2}", 4.0 * floor / ours),
         target: "≥ 15,000/s",
         is_met: ROUND_PAYMENTS as f64 / ours >= 15_000.0,
@@ -30,11 +31,12 @@ pub(crate) fn rate(criterion: &mut Criterion, table: &mut Table) {
 /// What one node found out, the others believe.
 pub(crate) fn rate_shared(criterion: &mut Criterion, table: &mut Table) {
     let config = LocalNetConfig { shared_verification_cache: true, ..config() };
-    let (ours, floor) = measure_rate(criterion, "net payments final, shared cache", config);
+    let Rate { ours, floor, cpu, floor_cpu } =
+        measure_rate(criterion, "net payments final, shared cache", config);
     table.push(Row {
         what: "the same with a shared cache of verified signatures; floor: their signatures once",
-        ours: per_second(ours),
-        floor: per_second(floor),
+        ours: per_second(ours, cpu),
+        floor: per_second(floor, floor_cpu),
         ratio: format!("{:.2}", floor / ours),
         target: "≥ 30,000/s",
         is_met: ROUND_PAYMENTS as f64 / ours >= 30_000.0,
@@ -94,16 +96,26 @@ pub(crate) fn start(_: &mut Criterion, table: &mut Table) {
 }
 
 /// Seconds that a round of payments takes until all are final everywhere, and that their
-/// signatures take in batches on two threads: medians.
-fn measure_rate(criterion: &mut Criterion, name: &str, config: LocalNetConfig) -> (f64, f64) {
+/// signatures take in batches on two threads, by the clock and of the processors: medians.
+struct Rate {
+    ours: f64,
+    floor: f64,
+    cpu: f64,
+    floor_cpu: f64,
+}
+
+fn measure_rate(criterion: &mut Criterion, name: &str, config: LocalNetConfig) -> Rate {
     let net = LocalNet::start(config).unwrap();
     let mut payers = payers(&net);
-    let mut samples = Samples::default();
+    let (mut samples, mut cpu) = (Samples::default(), Samples::default());
     let mut once = || {
         let payments = payers.pay();
         let items = signatures(payers.chain().id(), &payments);
+        let before = cpu_time();
         let ours = pay(&net, &payments);
+        let between = cpu_time();
         samples.push(ours, verify(&items));
+        cpu.push(between - before, cpu_time() - between);
         ours
     };
     let mut group = criterion.benchmark_group("net");
@@ -117,7 +129,12 @@ fn measure_rate(criterion: &mut Criterion, name: &str, config: LocalNetConfig) -
         assert!(nodes.iter().all(|node| counter(node, name) == 0), "{name}");
     }
     net.close(PATIENCE).unwrap();
-    (samples.ours(50), samples.floor(50))
+    Rate {
+        ours: samples.ours(50),
+        floor: samples.floor(50),
+        cpu: cpu.ours(50),
+        floor_cpu: cpu.floor(50),
+    }
 }
 
 /// Two threads submit batches, at two nodes, as long as not too much is on its way; ends when
@@ -194,8 +211,9 @@ fn verify(items: &[InputSignature]) -> Duration {
     began.elapsed()
 }
 
-fn per_second(seconds: f64) -> String {
-    format!("{:.0}/s", ROUND_PAYMENTS as f64 / seconds)
+fn per_second(seconds: f64, cpu: f64) -> String {
+    let n = ROUND_PAYMENTS as f64;
+    format!("{:.0}/s, CPU {} each", n / seconds, micros(cpu / n))
 }
 
 /// CPU time of all threads of this process.
