@@ -202,7 +202,10 @@
 /** The sign guard refused to sign; the text says what. */
 #define TC_EVENT_SIGNATURE_REFUSED 6
 
-/** Two certified blocks at one height: height, block_hash (one of them). */
+/**
+ * Two certified blocks at one height: height, block_hash (the one here); the text has the keys
+ * that signed both, in hexadecimal, with spaces between. The node stops: TC_EVENT_POISONED.
+ */
 #define TC_EVENT_SAFETY_VIOLATION 7
 
 /** Something was mended when the store was opened; the text says what. */

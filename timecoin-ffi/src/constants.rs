@@ -146,7 +146,8 @@ pub const TC_EVENT_EPOCH_BEGAN: i32 = 4;
 pub const TC_EVENT_EVIDENCE_FOUND: i32 = 5;
 /// The sign guard refused to sign; the text says what.
 pub const TC_EVENT_SIGNATURE_REFUSED: i32 = 6;
-/// Two certified blocks at one height: height, block_hash (one of them).
+/// Two certified blocks at one height: height, block_hash (the one here); the text has the keys
+/// that signed both, in hexadecimal, with spaces between. The node stops: TC_EVENT_POISONED.
 pub const TC_EVENT_SAFETY_VIOLATION: i32 = 7;
 /// Something was mended when the store was opened; the text says what.
 pub const TC_EVENT_REPAIRED: i32 = 8;

@@ -190,6 +190,10 @@ fn words(kind: &NodeEventKind) -> String {
             status: timecoin_core::TransactionStatus::Rejected(rejection),
             ..
         } => rejection.to_string(),
+        NodeEventKind::SafetyViolation { signed_both, .. } => {
+            let keys: Vec<String> = signed_both.iter().map(ToString::to_string).collect();
+            keys.join(" ")
+        }
         NodeEventKind::SignatureRefused { what } | NodeEventKind::Repaired { what } => {
             what.to_string()
         }

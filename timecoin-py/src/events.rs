@@ -182,6 +182,8 @@ event_classes! {
         height: u64,
         /// The two blocks.
         blocks: (BlockHash, BlockHash),
+        /// Who signed for both, ascending.
+        signed_both: Vec<PublicKey>,
     }
     /// Something was mended when the store was opened.
     RepairedEvent {
@@ -359,9 +361,10 @@ pub(crate) fn event_to_python(
         NodeEventKind::SignatureRefused { what } => {
             make!(SignatureRefusedEvent { what: what.to_string() })
         }
-        NodeEventKind::SafetyViolation { height, blocks: [first, second], .. } => {
+        NodeEventKind::SafetyViolation { height, blocks: [first, second], signed_both } => {
+            let signed_both = signed_both.iter().copied().map(PublicKey).collect();
             let blocks = (BlockHash(first), BlockHash(second));
-            make!(SafetyViolationEvent { height: height.0, blocks })
+            make!(SafetyViolationEvent { height: height.0, blocks, signed_both })
         }
         NodeEventKind::Repaired { what } => make!(RepairedEvent { what: what.to_string() }),
         NodeEventKind::Observing { reason } => {
@@ -419,6 +422,10 @@ shown! {
     String: text => format!("'{text}'");
     PublicKey: key => format!("'{}'", key.0);
     Option<PublicKey>: key => Maybe(key.as_ref().map(Shown::shown)).to_string();
+    Vec<PublicKey>: keys => {
+        let keys: Vec<String> = keys.iter().map(Shown::shown).collect();
+        format!("[{}]", keys.join(", "))
+    };
     (BlockHash, BlockHash): blocks => format!("('{}', '{}')", blocks.0.0, blocks.1.0);
 }
 

@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::input::PeerId;
-use super::output::{BlockCommit, Event, Halt, Output, Rejection, To, TransactionStatus};
+use super::output::{
+    BlockCommit, Event, Halt, Output, Record, Rejection, To, TransactionStatus, Violation,
+};
 use super::{Engine, own_index};
 use crate::consensus::Consensus;
 use crate::ledger::block::{Connected, VerifiedBlock};
 use crate::ledger::view::UtxoView;
 use crate::types::block::Block;
 use crate::types::certificate::CommitCertificate;
-use crate::types::chain::Timestamp;
+use crate::types::chain::{Height, Timestamp};
 use crate::types::hash::Txid;
 use crate::types::message::{Decided, Message};
 use crate::types::transaction::{OutPoint, TxKind};
@@ -33,8 +35,7 @@ impl Engine {
             return Ok(());
         }
         if block.height() < next {
-            self.check_same_chain(&block, certificate);
-            return Ok(());
+            return self.check_same_chain(block.height(), certificate, utxos);
         }
         self.sign_votes(now, utxos)?;
         self.consensus.add_block(block, None);
@@ -43,19 +44,39 @@ impl Engine {
     }
 
     /// Two certified blocks at one height prove that more than `f` masternodes are faulty: this
-    /// node confirms nothing more (PROTOCOL 5, fork resolution).
-    fn check_same_chain(&mut self, block: &VerifiedBlock, other: CommitCertificate) {
-        let tip = &self.state.tip;
-        let differs = block.height() == tip.height && block.hash() != tip.hash;
-        let Some(own) = tip.certificate.clone().filter(|_| differs) else { return };
-        let height = tip.height;
+    /// node confirms nothing more, in this life and in every later one (PROTOCOL 5, fork
+    /// resolution).
+    fn check_same_chain(
+        &mut self,
+        height: Height,
+        other: CommitCertificate,
+        utxos: &dyn UtxoView,
+    ) -> Result<(), Halt> {
+        let Some(own) = self.certificate_at(height, utxos)? else { return Ok(()) };
+        if own.block == other.block {
+            return Ok(());
+        }
         let signers: BTreeSet<u16> = other.signers().collect();
         let both = own.signers().filter(|voter| signers.contains(voter));
-        let set = &self.state.tip_masternodes;
+        let is_current = other.epoch == self.finality.epoch();
+        let set = if is_current { &self.state.masternodes } else { &self.state.tip_masternodes };
         let signed_both = both.filter_map(|v| set.get(v).map(|m| m.consensus_key)).collect();
-        let certificates = Box::new([own, other]);
+        let violation = Violation { own, other, signed_both };
         self.is_halted = true;
-        self.notify(Event::SafetyViolation { height, certificates, signed_both });
+        self.persist(Record::Violation(Box::new(violation.clone())));
+        self.notify(Event::SafetyViolation(Box::new(violation)));
+        Ok(())
+    }
+
+    fn certificate_at(
+        &self,
+        height: Height,
+        utxos: &dyn UtxoView,
+    ) -> Result<Option<CommitCertificate>, Halt> {
+        if height == self.state.tip.height {
+            return Ok(self.state.tip.certificate.clone());
+        }
+        Ok(self.decided_view(utxos).certificate_at(height)?)
     }
 
     /// Applies the block that a quorum committed to.
@@ -180,6 +201,7 @@ impl Engine {
         utxos: &dyn UtxoView,
     ) -> Result<(), Halt> {
         self.state = commit.connected.state.clone();
+        self.latest_blocks.push(self.state.tip.height, self.state.tip.hash);
         let epoch = self.state.epoch(&self.chain);
         let was_observing = self.guard.is_observing();
         let may_have_signed = self.observes_past.is_some_and(|t| self.state.tip.timestamp <= t);

@@ -47,8 +47,8 @@ pub enum VerifiedMessage {
     Ballot(SignedBallot),
     /// See [`crate::types::message::Message::RoundChange`].
     RoundChange(RoundChange),
-    /// A Prepare or Commit that [`super::Settled`] covers; its signature was not checked.
-    Late(Ballot),
+    /// What [`super::Settled`] covers; no signature was checked.
+    Late(Late),
     /// See [`crate::types::message::Message::Decided`].
     Decided(VerifiedBlock, CommitCertificate),
     /// See [`crate::types::message::Message::Block`].
@@ -57,6 +57,15 @@ pub enum VerifiedMessage {
     Evidence(Box<Verified<Evidence>>),
     /// See [`crate::types::message::Message::Request`].
     Request(Request),
+}
+
+/// A message that says only what is known without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// A Prepare or Commit beyond a quorum.
+    Ballot(Ballot),
+    /// A block that is decided here.
+    Decided,
 }
 
 /// Something that happened outside.

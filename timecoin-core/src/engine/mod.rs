@@ -57,6 +57,7 @@ use input::{Input, PeerId, VerifiedMessage};
 use output::{Event, Halt, Output, Record, To};
 use proposal::PreparedClaims;
 use restore::Restore;
+use settled::LatestBlocks;
 use timeout::Timers;
 use unknown::Unknown;
 use view::{DecidedView, SpendableView, Unstaged};
@@ -100,6 +101,7 @@ pub struct Engine {
     held: VecDeque<(PeerId, VerifiedMessage)>,
     held_unverified: VecDeque<(PeerId, Message)>,
     late: BTreeSet<(PeerId, Phase)>,
+    latest_blocks: LatestBlocks,
     /// Who was sent a block because of a message about it.
     told_blocks: Told,
     /// Who was sent votes or certificates because of votes that it repeated.
@@ -143,6 +145,8 @@ impl Engine {
         let own = own_index(keys.as_ref(), &state.masternodes, must_observe);
         let set = state.masternodes.clone();
         let next_height = state.next_height();
+        let latest_blocks = LatestBlocks::of(state.tip.height, state.tip.hash);
+        let is_halted = records.iter().any(|record| record.violation().is_some());
         Engine {
             finality: Finality::new(epoch, set.clone(), own, backlog_max(&chain)),
             consensus: Consensus::new(next_height, epoch, set, own, round_timeout),
@@ -161,6 +165,7 @@ impl Engine {
             held: VecDeque::new(),
             held_unverified: VecDeque::new(),
             late: BTreeSet::new(),
+            latest_blocks,
             told_blocks: Told::new(1, round_timeout),
             told_finals: Told::new(FINALS_TOLD_MAX, round_timeout),
             decided_at: None,
@@ -173,7 +178,7 @@ impl Engine {
             silent_until: None,
             trusts_log: false,
             recorded: RecordedOnce::default(),
-            is_halted: false,
+            is_halted,
         }
     }
 
@@ -227,8 +232,8 @@ impl Engine {
             VerifiedMessage::Proposal(p) => self.on_proposal(from, p, now, utxos),
             VerifiedMessage::Ballot(b) => self.on_ballot(from, b, now, utxos),
             VerifiedMessage::RoundChange(c) => self.on_round_change(from, c, now, utxos),
-            VerifiedMessage::Late(ballot) => {
-                self.on_late(from, &ballot);
+            VerifiedMessage::Late(late) => {
+                self.on_late(from, &late);
                 Ok(())
             }
             VerifiedMessage::Decided(b, c) => self.on_decided(from, b, c, now, utxos),

@@ -1,5 +1,6 @@
 //! What the engine wants done, in order.
 
+use std::fmt;
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -13,7 +14,7 @@ use crate::types::block::Block;
 use crate::types::certificate::{ApproveCertificate, CommitCertificate, PreparedCertificate};
 use crate::types::chain::{Epoch, Height, Round};
 use crate::types::evidence::Evidence;
-use crate::types::hash::Txid;
+use crate::types::hash::{BlockHash, Txid};
 use crate::types::keys::PublicKey;
 use crate::types::message::{Message, Request};
 use crate::types::transaction::{OutPoint, Transaction};
@@ -50,6 +51,45 @@ pub enum Record {
     Frozen(Epoch),
     /// Nothing is signed in this epoch: earlier signatures may be lost (PROTOCOL 6).
     Observing(Epoch),
+    /// Two certified blocks at one height: nothing is signed or confirmed any more (PROTOCOL 5).
+    Violation(Box<Violation>),
+}
+
+/// Two valid certificates for different blocks at one height: more than `f` masternodes are
+/// faulty.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Violation {
+    /// The certificate of the block that this node has.
+    pub own: CommitCertificate,
+    /// The one of the other block.
+    pub other: CommitCertificate,
+    /// Who signed both, ascending.
+    pub signed_both: Vec<PublicKey>,
+}
+
+impl Violation {
+    /// The height of the two blocks.
+    pub fn height(&self) -> Height {
+        self.own.height
+    }
+
+    /// The two blocks, this node's first.
+    pub fn blocks(&self) -> [BlockHash; 2] {
+        [self.own.block, self.other.block]
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Violation { own, other, signed_both } = self;
+        let (height, n_both) = (self.height(), signed_both.len());
+        write!(
+            f,
+            "safety violation: two certified blocks at height {height}, {} here and {} ",
+            own.block, other.block
+        )?;
+        write!(f, "elsewhere; {n_both} masternodes signed both")
+    }
 }
 
 impl Record {
@@ -59,6 +99,15 @@ impl Record {
             Record::Votes { batch, .. } => batch.epoch,
             Record::Ballot { ballot, .. } => ballot.ballot.epoch,
             Record::Frozen(epoch) | Record::Observing(epoch) => *epoch,
+            Record::Violation(_) => Epoch(u64::MAX),
+        }
+    }
+
+    /// What ends the node's part in its chain, if this is that.
+    pub fn violation(&self) -> Option<&Violation> {
+        match self {
+            Record::Violation(violation) => Some(violation),
+            _ => None,
         }
     }
 }
@@ -209,16 +258,8 @@ pub enum Event {
         /// How it is known.
         reason: String,
     },
-    /// Two valid certificates for different blocks at one height: more than `f` masternodes
-    /// are faulty. The node confirms nothing more.
-    SafetyViolation {
-        /// The height.
-        height: Height,
-        /// The two certificates.
-        certificates: Box<[CommitCertificate; 2]>,
-        /// Who signed both, ascending.
-        signed_both: Vec<PublicKey>,
-    },
+    /// Two valid certificates for different blocks at one height. The node confirms nothing more.
+    SafetyViolation(Box<Violation>),
 }
 
 /// What became of a submitted transaction: its id, or why it was refused.

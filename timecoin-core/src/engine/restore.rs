@@ -40,7 +40,9 @@ impl Engine {
         now: Timestamp,
         utxos: &dyn UtxoView,
     ) -> Result<(), Halt> {
-        let Some(Restore { records }) = self.restore.take() else { return Ok(()) };
+        let Some(Restore { records }) = self.restore.take().filter(|_| !self.is_halted) else {
+            return Ok(());
+        };
         if self.guard.is_observing() {
             let drift = Duration::from_millis(self.chain.params().clock_drift_ms_max);
             self.observes_past = Some(now.after(drift));
@@ -90,7 +92,10 @@ impl Engine {
                     self.promise_again(&batch, &dead, utxos)?;
                     self.count_restored(batch, now, utxos)?;
                 }
-                Record::Ballot { .. } | Record::Frozen(_) | Record::Observing(_) => {}
+                Record::Ballot { .. }
+                | Record::Frozen(_)
+                | Record::Observing(_)
+                | Record::Violation(_) => {}
             }
         }
         self.ask_first(is_new, now);

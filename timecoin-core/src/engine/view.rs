@@ -9,6 +9,7 @@ use super::output::BlockCommit;
 use crate::finality::Finality;
 use crate::ledger::view::{Lookup, Utxo, UtxoView, ViewError, outputs_of};
 use crate::mempool::Mempool;
+use crate::types::certificate::CommitCertificate;
 use crate::types::chain::Height;
 use crate::types::hash::Txid;
 use crate::types::map::HashMap;
@@ -93,6 +94,14 @@ impl UtxoView for DecidedView<'_> {
         match found.next() {
             Some(height) => Ok(Some(height)),
             None => self.store.confirmed_at(txid),
+        }
+    }
+
+    fn certificate_at(&self, height: Height) -> Result<Option<CommitCertificate>, ViewError> {
+        let mut unseen = self.unstaged.blocks.iter().map(|unseen| &unseen.commit);
+        match unseen.find(|commit| commit.height() == height) {
+            Some(commit) => Ok(Some(commit.certificate.clone())),
+            None => self.store.certificate_at(height),
         }
     }
 }

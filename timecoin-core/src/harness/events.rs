@@ -27,11 +27,7 @@ impl From<&SimEvent> for NodeEvent {
                 NodeEventKind::SignatureRefused { what: what.into() }
             }
             Event::Observing { reason } => NodeEventKind::Observing { reason: reason.into() },
-            Event::SafetyViolation { height, certificates, signed_both } => {
-                let blocks = [certificates[0].block, certificates[1].block];
-                let signed_both = signed_both.into();
-                NodeEventKind::SafetyViolation { height, blocks, signed_both }
-            }
+            Event::SafetyViolation(violation) => NodeEventKind::from(&*violation),
         };
         NodeEvent { sequence: told.sequence, at: told.clock, kind }
     }

@@ -3,6 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use thiserror::Error;
 
+use crate::types::certificate::CommitCertificate;
 use crate::types::chain::Height;
 use crate::types::hash::Txid;
 use crate::types::map::HashMap;
@@ -59,6 +60,14 @@ pub trait UtxoView {
     /// # Errors
     /// [`ViewError`] where the store can't be read.
     fn confirmed_at(&self, txid: &Txid) -> Result<Option<Height>, ViewError>;
+
+    /// The certificate of the decided block at a height; a view without blocks has none.
+    ///
+    /// # Errors
+    /// [`ViewError`] where the store can't be read.
+    fn certificate_at(&self, _height: Height) -> Result<Option<CommitCertificate>, ViewError> {
+        Ok(None)
+    }
 }
 
 /// The net change of the UTXO set by one block.

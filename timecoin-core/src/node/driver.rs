@@ -12,9 +12,9 @@ use super::parking::Answer;
 use super::reply::Reply;
 use super::shared::{Action, Shared};
 use super::writer::{Batch, Writer};
-use crate::engine::Engine;
 use crate::engine::input::{Input, PeerId, VerifiedMessage};
 use crate::engine::output::{Halt, Output};
+use crate::engine::{Engine, Settled};
 use crate::ledger::view::UtxoView;
 use crate::types::certificate::FinalityCertificate;
 use crate::types::chain::{Epoch, Timestamp};
@@ -47,11 +47,14 @@ pub(super) struct Driver {
     batch: Batch,
     replies: HashMap<u64, Reply>,
     ticket: u64,
+    /// What was published last.
+    settled: Settled,
 }
 
 impl Driver {
     pub(super) fn new(engine: Engine, shared: Arc<Shared>, writer: Writer) -> Self {
         Driver {
+            settled: engine.settled(),
             engine,
             shared,
             writer,
@@ -99,6 +102,7 @@ impl Driver {
             }
             let requests = self.shared.inbox.take(BATCH_MAX);
             contained(|| self.handle(requests))?;
+            self.publish_settled();
             tokio::task::yield_now().await;
         }
     }
@@ -143,6 +147,15 @@ impl Driver {
         let view: &dyn UtxoView = &*self.shared.storage;
         self.engine.handle_input(input, now, view)?;
         self.collect()
+    }
+
+    /// Tells those who check messages what needs no check any more.
+    fn publish_settled(&mut self) {
+        let settled = self.engine.settled();
+        if settled != self.settled {
+            self.settled = settled;
+            self.shared.settled.store(Arc::new(settled));
+        }
     }
 
     /// Takes the engine's outputs; a decided block must be seen by its next call.

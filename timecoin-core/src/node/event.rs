@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::engine::output::TransactionStatus;
+use crate::engine::output::{TransactionStatus, Violation};
 use crate::types::block::Block;
 use crate::types::certificate::CommitCertificate;
 use crate::types::chain::{Epoch, Height, Round, Timestamp};
@@ -153,6 +153,16 @@ pub enum NodeEventKind {
     },
     /// The node is closed: the last event.
     Closed,
+}
+
+impl From<&Violation> for NodeEventKind {
+    fn from(violation: &Violation) -> Self {
+        NodeEventKind::SafetyViolation {
+            height: violation.height(),
+            blocks: violation.blocks(),
+            signed_both: violation.signed_both.as_slice().into(),
+        }
+    }
 }
 
 impl NodeEventKind {

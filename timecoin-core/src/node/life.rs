@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -30,6 +31,7 @@ use super::verified_cache::VerifiedCache;
 use super::verify::Verifier;
 use super::wire::{Served, Wire, open_network};
 use super::writer::{Writer, queue, write_behind};
+use crate::engine::output::Record;
 use crate::engine::{Engine, EngineConfig};
 use crate::ledger::state::LedgerState;
 use crate::network::{Network, Shaper};
@@ -139,12 +141,17 @@ impl Node {
             records,
             must_observe: must_observe.is_some(),
         };
+        let violation = engine_config.records.iter().find_map(Record::violation).cloned();
         let engine = Engine::new(engine_config);
         let repairs = repairs.into_iter().map(|what| NodeEventKind::Repaired { what: what.into() });
         let observing = must_observe
             .as_deref()
             .map(|reason| NodeEventKind::Observing { reason: reason.into() });
-        let found = repairs.chain(observing).collect();
+        let violated = violation.as_ref().into_iter().flat_map(|violation| {
+            let reason = violation.to_string().into();
+            [NodeEventKind::from(violation), NodeEventKind::Poisoned { reason }]
+        });
+        let found = repairs.chain(observing).chain(violated).collect();
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
             published: Published::new(&state),
@@ -155,6 +162,7 @@ impl Node {
             halt: stop.child_token(),
             inbox: Inbox::new(INBOX_MAX),
             verified: outside.verified,
+            settled: ArcSwap::from_pointee(engine.settled()),
             proofs: Proofs::new(),
             peers: outside.peers,
             gate: Gate::default(),
@@ -166,6 +174,9 @@ impl Node {
             config,
             storage,
         });
+        if let Some(violation) = violation {
+            shared.poison(&violation.to_string());
+        }
         let weak = Arc::downgrade(&shared);
         shared.storage.watch(Box::new(move |incident| {
             if let Some(shared) = weak.upgrade() {
@@ -189,7 +200,8 @@ impl Node {
     /// Takes part: proposes, votes, takes transactions. A node starts once.
     ///
     /// # Errors
-    /// [`NodeError::AlreadyStarted`], [`NodeError::Closed`].
+    /// [`NodeError::AlreadyStarted`], [`NodeError::Closed`]; [`NodeError::Poisoned`] where its
+    /// store says that it saw two certified blocks at one height.
     pub fn start(&self) -> Result<(), NodeError> {
         let living = &self.0;
         living.shared.life.start()?;
@@ -268,7 +280,7 @@ impl Living {
             network.stop();
         }
         let deadline = Deadline::after(patience);
-        if let Some(NodeState::New) = self.shared.life.begin_close() {
+        if self.shared.life.begin_close().is_some() && !self.shared.life.has_started() {
             self.shared.inbox.close();
             end(&self.shared, &self.closed);
         }

@@ -178,7 +178,7 @@ impl Queue {
 /// blocks of the batch find them known.
 fn check(shared: &Shared, batch: &[(PeerId, Arc<Parcel>)]) -> Vec<Request> {
     let state = shared.storage.state();
-    let params = shared.chain.params();
+    let (params, settled) = (shared.chain.params(), shared.settled.load());
     let context = VerifyContext {
         chain: &shared.chain,
         current: (state.epoch(&shared.chain), &state.masternodes),
@@ -199,7 +199,10 @@ fn check(shared: &Shared, batch: &[(PeerId, Arc<Parcel>)]) -> Vec<Request> {
                     .map_err(MessageError::from)
                     .inspect(|message| parcel.believe(message, &context))
             }
-            Ok(Opened::Other(message)) => parcel.check(*message, &context),
+            Ok(Opened::Other(message)) => match settled.late(&message) {
+                Some(late) => Ok(late),
+                None => parcel.check(*message, &context),
+            },
         };
         requests.extend(request(shared, *from, parcel, checked));
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
@@ -20,8 +21,9 @@ use super::published::Published;
 use super::reply::Reply;
 use super::state::Life;
 use super::verified_cache::VerifiedCache;
+use crate::engine::Settled;
 use crate::engine::input::PeerId;
-use crate::engine::output::{BlockCommit, Event, Submission, To, TransactionStatus};
+use crate::engine::output::{BlockCommit, Event, Submission, To, TransactionStatus, Violation};
 use crate::params::Chain;
 use crate::storage::interface::{Incident, Storage};
 use crate::types::chain::Epoch;
@@ -41,6 +43,8 @@ pub(super) struct Shared {
     pub(super) halt: CancellationToken,
     pub(super) inbox: Inbox<driver::Request>,
     pub(super) verified: Arc<VerifiedCache>,
+    /// What the engine has a quorum for: a message about that needs no check.
+    pub(super) settled: ArcSwap<Settled>,
     pub(super) proofs: Proofs,
     pub(super) peers: Arc<dyn Peers>,
     /// The driver waits while it is shut.
@@ -101,6 +105,12 @@ impl Shared {
         self.halt.cancel();
     }
 
+    /// Tells of two certified blocks at one height and stops: the record of it is on disk.
+    pub(super) fn on_violation(&self, violation: &Violation) {
+        self.publish(|| NodeEventKind::from(violation));
+        self.poison(&violation.to_string());
+    }
+
     /// Tells of what befell the store, and stops where it can't go on.
     pub(super) fn on_incident(&self, incident: Incident) {
         if self.is_crashed() {
@@ -159,12 +169,7 @@ impl Shared {
                 tracing::warn!(reason, "this masternode observes until the next epoch");
                 self.publish(|| NodeEventKind::Observing { reason: reason.into() });
             }
-            Event::SafetyViolation { height, certificates, signed_both } => {
-                let blocks = [certificates[0].block, certificates[1].block];
-                tracing::error!(%height, ?blocks, "two certified blocks at one height");
-                let signed_both = signed_both.into();
-                self.publish(|| NodeEventKind::SafetyViolation { height, blocks, signed_both });
-            }
+            Event::SafetyViolation(violation) => self.on_violation(&violation),
         }
     }
 

@@ -47,12 +47,13 @@ pub(super) struct Life(Mutex<Inner>);
 #[derive(Debug)]
 struct Inner {
     state: NodeState,
+    has_started: bool,
     poison: Option<Arc<str>>,
 }
 
 impl Life {
     pub(super) fn new() -> Self {
-        Life(Mutex::new(Inner { state: NodeState::New, poison: None }))
+        Life(Mutex::new(Inner { state: NodeState::New, has_started: false, poison: None }))
     }
 
     pub(super) fn state(&self) -> NodeState {
@@ -69,10 +70,11 @@ impl Life {
         self.with(|inner| match inner.state {
             NodeState::New => {
                 inner.state = NodeState::Running;
+                inner.has_started = true;
                 Ok(())
             }
-            NodeState::Closing | NodeState::Closed => Err(NodeError::Closed),
-            state => Err(NodeError::AlreadyStarted { state }),
+            NodeState::Running => Err(NodeError::AlreadyStarted { state: NodeState::Running }),
+            state => Err(inner.refusal(state)),
         })
     }
 
@@ -98,6 +100,11 @@ impl Life {
             NodeState::New | NodeState::Running => Ok(()),
             state => Err(inner.refusal(state)),
         })
+    }
+
+    /// Whether it ever ran; a node may be poisoned before.
+    pub(super) fn has_started(&self) -> bool {
+        self.with(|inner| inner.has_started)
     }
 
     /// Becomes Closing and tells from what; nothing where it is closing already.

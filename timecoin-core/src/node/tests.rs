@@ -2,6 +2,7 @@
 //! several masternodes in one process.
 
 mod tables;
+mod violation;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -21,6 +22,7 @@ use crate::storage::interface::{Opened, Storage, Watcher};
 use crate::storage::{MemoryDisk, MemoryStorage, StorageError};
 use crate::types::address::Address;
 use crate::types::amount::Amount;
+use crate::types::certificate::CommitCertificate;
 use crate::types::chain::{Epoch, Height};
 use crate::types::hash::{BlockHash, Txid};
 use crate::types::keys::{KeyPair, PublicKey};
@@ -57,6 +59,10 @@ impl UtxoView for Breaking {
 
     fn confirmed_at(&self, txid: &Txid) -> Result<Option<Height>, ViewError> {
         self.inner.confirmed_at(txid)
+    }
+
+    fn certificate_at(&self, height: Height) -> Result<Option<CommitCertificate>, ViewError> {
+        self.inner.certificate_at(height)
     }
 }
 

@@ -150,6 +150,6 @@ pub(super) fn signature_of(record: &Record) -> Option<Signature> {
     match record {
         Record::Votes { batch, .. } => Some(batch.signature),
         Record::Ballot { ballot, .. } => Some(ballot.signature),
-        Record::Frozen(_) | Record::Observing(_) => None,
+        Record::Frozen(_) | Record::Observing(_) | Record::Violation(_) => None,
     }
 }

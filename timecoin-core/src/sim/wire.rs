@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::Engine;
-use crate::engine::input::{Input, PeerId, VerifiedMessage};
+use crate::engine::input::{Input, Late, PeerId, VerifiedMessage};
 use crate::engine::verify::{MessageError, VerifyContext, verify_message};
 use crate::types::chain::Epoch;
 use crate::types::encode::{decode, encode};
@@ -48,13 +48,18 @@ pub(super) enum Checked {
 }
 
 impl Checked {
-    /// The same without a vote that the engine has no need of, as a real node would tell it.
+    /// The same without what the engine has no need of, as a real node would tell it.
     pub(super) fn unless_late(self, engine: &Engine) -> Self {
         match self {
             Checked::Good(VerifiedMessage::Ballot(signed))
                 if engine.settled().covers(&signed.ballot) =>
             {
-                Checked::Good(VerifiedMessage::Late(signed.ballot))
+                Checked::Good(VerifiedMessage::Late(Late::Ballot(signed.ballot)))
+            }
+            Checked::Good(VerifiedMessage::Decided(_, certificate))
+                if engine.settled().covers_decision(&certificate) =>
+            {
+                Checked::Good(VerifiedMessage::Late(Late::Decided))
             }
             needed => needed,
         }

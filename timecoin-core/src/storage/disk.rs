@@ -48,6 +48,7 @@ use crate::ledger::state::LedgerState;
 use crate::ledger::view::{Lookup, Utxo, UtxoView, ViewError};
 use crate::params::Chain;
 use crate::types::address::Address;
+use crate::types::certificate::CommitCertificate;
 use crate::types::chain::{Epoch, Height};
 use crate::types::hash::{BlockHash, Txid};
 use crate::types::message::Decided;
@@ -271,6 +272,16 @@ impl UtxoView for DiskStorage {
         let place = self.read_tables(|tables| Ok(tables.place(txid)?));
         let place = place.map_err(|error| ViewError(error.to_string()))?;
         Ok(place.map(|(height, _)| height))
+    }
+
+    fn certificate_at(&self, height: Height) -> Result<Option<CommitCertificate>, ViewError> {
+        let pending = self.pending.load();
+        if let Some(block) = pending::at_height(pending.staged(), height) {
+            return Ok(Some(block.commit.certificate.clone()));
+        }
+        let decided = self.read_tables(|tables| self.logged(tables, height));
+        let decided = decided.map_err(|error| ViewError(error.to_string()))?;
+        Ok(decided.map(|decided| decided.certificate))
     }
 }
 

@@ -19,6 +19,7 @@ use crate::ledger::state::{LedgerState, genesis_utxos};
 use crate::ledger::view::{Lookup, Utxo, UtxoView, ViewError};
 use crate::params::Chain;
 use crate::types::address::Address;
+use crate::types::certificate::CommitCertificate;
 use crate::types::chain::{Epoch, Height};
 use crate::types::hash::{BlockHash, ChainId, Txid};
 use crate::types::map::HashMap;
@@ -168,6 +169,14 @@ impl UtxoView for MemoryStorage {
             return Ok(Some(height));
         }
         Ok(self.disk.read().tables.transactions.get(txid).map(|&(height, _)| height))
+    }
+
+    fn certificate_at(&self, height: Height) -> Result<Option<CommitCertificate>, ViewError> {
+        let pending = self.pending.load();
+        if let Some(block) = pending::at_height(pending.staged(), height) {
+            return Ok(Some(block.commit.certificate.clone()));
+        }
+        Ok(self.disk.read().tables.block(height).map(|decided| decided.certificate.clone()))
     }
 }
 

@@ -136,8 +136,8 @@ impl Network {
                 }
             }
             Output::Notify(Event::SignatureRefused { what }) => panic!("refused to sign: {what}"),
-            Output::Notify(Event::SafetyViolation { height, .. }) => {
-                panic!("one of four forked the chain at {height}")
+            Output::Notify(Event::SafetyViolation(violation)) => {
+                panic!("one of four forked the chain: {violation}")
             }
             Output::Notify(Event::EvidenceFound(evidence)) => {
                 let fourth = masternode_keys()[HONEST].public();

@@ -141,7 +141,7 @@ fn k15_two_of_four_forget() {
     let input = Input::Message { from: sim.node(3).key(), message };
     engine.handle_input(input, now, &view).expect("it goes on to answer");
     let named = std::iter::from_fn(|| engine.poll_output()).find_map(|output| match output {
-        Output::Notify(Event::SafetyViolation { signed_both, .. }) => Some(signed_both),
+        Output::Notify(Event::SafetyViolation(violation)) => Some(violation.signed_both),
         _ => None,
     });
     assert_eq!(named.as_deref(), Some(&forgetful[..]));

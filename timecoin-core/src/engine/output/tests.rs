@@ -29,7 +29,13 @@ fn record() -> impl Strategy<Value = Record> {
         ballot.prop_map(|(ballot, block, prepared)| Record::Ballot { ballot, block, prepared });
     let frozen = arbitrary::epoch().prop_map(Record::Frozen);
     let observing = arbitrary::epoch().prop_map(Record::Observing);
-    prop_oneof![votes, ballot, frozen, observing]
+    let certificates = [arbitrary::commit_certificate(), arbitrary::commit_certificate()];
+    let violation = (certificates, vec(arbitrary::public_key(), 0..3)).prop_map(
+        |([own, other], signed_both)| {
+            Record::Violation(Box::new(Violation { own, other, signed_both }))
+        },
+    );
+    prop_oneof![votes, ballot, frozen, observing, violation]
 }
 
 codec_tests! {

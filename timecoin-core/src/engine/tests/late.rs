@@ -1,12 +1,14 @@
 //! Ballots beyond a quorum.
 
+use std::time::Duration;
+
 use super::cluster::Cluster;
 use crate::engine::Settled;
 use crate::types::ballot::{Ballot, Choice, SignedBallot};
 use crate::types::chain::{Epoch, Height, Round};
 use crate::types::hash::BlockHash;
 use crate::types::keys::Signature;
-use crate::types::message::Message;
+use crate::types::message::{Decided, Message};
 
 fn signed(height: u64, round: u32, choice: Choice) -> SignedBallot {
     let ballot = Ballot { epoch: Epoch::ZERO, height: Height(height), round: Round(round), choice };
@@ -34,4 +36,28 @@ fn only_what_repeats_a_quorum_goes_unchecked() {
             assert!(!is_taken(&settled, 2, round, choice), "{choice:?}");
         }
     }
+}
+
+#[test]
+fn a_decision_that_is_known_goes_unchecked_and_another_never() {
+    let mut cluster = Cluster::new(4, |_| {});
+    for _ in 0..6 {
+        cluster.produce();
+        cluster.advance(Duration::from_secs(1));
+    }
+    let settled = cluster.engine(0).settled();
+    let blocks = &cluster.nodes[0].store.blocks;
+    let decided = |height: usize| {
+        let commit = &blocks[height - 1];
+        let block = commit.connected.block.block().clone();
+        Decided { block, certificate: commit.certificate.clone() }
+    };
+    for height in [3, 4, 5, 6] {
+        let known = decided(height);
+        assert!(settled.late(&Message::Decided(known.clone())).is_some(), "{height}");
+        let mut other = known;
+        other.certificate.block = BlockHash::ZERO;
+        assert!(settled.late(&Message::Decided(other)).is_none(), "{height}");
+    }
+    assert!(settled.late(&Message::Decided(decided(2))).is_none());
 }

@@ -183,7 +183,8 @@ impl Checks {
             Event::SignatureRefused { what } => {
                 Err(("I6 sign guard", format!("a signature was refused: {what}")))
             }
-            Event::SafetyViolation { height, .. } => {
+            Event::SafetyViolation(violation) => {
+                let height = violation.height();
                 Err(("I1 agreement", format!("a node saw two certificates at height {height}")))
             }
             _ => Ok(()),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::engine::output::BlockCommit;
+use crate::engine::output::{BlockCommit, Violation};
 use crate::ledger::block::{Connected, Proposer, build_block};
 use crate::ledger::state::LedgerState;
 use crate::sim::strategy::spoil::{KINDS, spoil};
@@ -79,8 +79,9 @@ fn i1_two_blocks_at_one_height() {
     checks.on_block(0, &first, None).unwrap();
     checks.on_block(1, &first, Some(&first)).unwrap();
     assert_eq!(broken(checks.on_block(2, &other, Some(&first))), "I1 agreement");
-    let certificates = Box::new([first.certificate.clone(), other.certificate.clone()]);
-    let seen = Event::SafetyViolation { height: Height(1), certificates, signed_both: Vec::new() };
+    let (own, other) = (first.certificate.clone(), other.certificate.clone());
+    let violation = Violation { own, other, signed_both: Vec::new() };
+    let seen = Event::SafetyViolation(Box::new(violation));
     assert_eq!(broken(checks.on_event(&seen)), "I1 agreement");
 }
 
