@@ -9,10 +9,11 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 help: ## says what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: ## builds all it needs and tells stories: one node on disk; four that crash and are parted
-	cargo build --quiet --release -p timecoin-core --example demo --example testbed
+demo: ## builds all it needs and tells stories: one node on disk; four that crash; four processes
+	cargo build --quiet --release -p timecoin-core --example demo --example testbed --example processes
 	$(TARGET)/release/examples/demo
 	$(TARGET)/release/examples/testbed
+	dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; $(TARGET)/release/examples/processes "$$dir" timings
 
 test: test-rust test-c test-python ## runs every test
 

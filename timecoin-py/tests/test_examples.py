@@ -23,6 +23,13 @@ def test_the_network_story_is_told_as_in_the_other_languages(script):
     assert done.stdout == (ROOT / "examples/expected-network.txt").read_text()
 
 
+def test_the_story_of_processes_is_told_as_in_the_other_languages(script, tmp_path):
+    story = (ROOT / "examples/python/processes.py").read_text()
+    done = script(story, str(tmp_path / "data"), timeout=300)
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert done.stdout == (ROOT / "examples/expected-processes.txt").read_text()
+
+
 @pytest.mark.parametrize("readme", ["README.md", "timecoin-py/README.md"])
 def test_the_readme_runs(script, readme):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / readme).read_text(), re.DOTALL)
