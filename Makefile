@@ -39,6 +39,7 @@ bench: ## measures, and prints a table with the ratio to the floor of the same r
 
 soak: ## the long forms: kill -9 under load, many seeds, days of virtual time, large models
 	KILLS=$(or $(KILLS),500) cargo test --release -p timecoin-core --test kill -- --nocapture
+	KILLS=$(or $(KILLS),500) cargo test --release -p timecoin-core --test processes -- --nocapture
 	SEEDS=$(or $(SEEDS),100000) cargo test --release -p timecoin-core --test simulation -- --nocapture
 	MINUTES=$(or $(MINUTES),1440) cargo test --release -p timecoin-core --test long -- --nocapture
 	PAYMENTS=$(or $(PAYMENTS),1000000) DAYS=$(or $(DAYS),7) cargo test --release -p timecoin-core --test flat -- --nocapture
