@@ -36,6 +36,7 @@ check: ## formatting, lints, header drift, stubs
 bench: ## measures, and prints a table with the ratio to the floor of the same run
 	cargo bench -p timecoin-core --bench node
 	cargo bench -p timecoin-core --bench consensus
+	cargo bench -p timecoin-core --bench network
 
 soak: ## the long forms: kill -9 under load, many seeds, days of virtual time, large models
 	KILLS=$(or $(KILLS),500) cargo test --release -p timecoin-core --test kill -- --nocapture
