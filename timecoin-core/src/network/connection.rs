@@ -9,14 +9,14 @@ use socket2::SockRef;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::error::PeerError;
-use super::frame::{Joiner, Splitter};
+use super::frame::{Joiner, Lane, Splitter};
 use super::noise::{Opener, RECORD_BYTES_MAX, Sealer, Secured, Side, handshake};
-use super::packet::{AGENT_BYTES_MAX, Hello, Packet, Refusal, VERSIONS, is_proved, prove};
+use super::packet::{AGENT_BYTES_MAX, Attach, Hello, Packet, Refusal, VERSIONS, is_proved, prove};
 use super::peer::{Introduction, Peer};
 use crate::peers::rate::{Class, RateLimits};
 use crate::peers::slots::{ConnectionId, Direction};
@@ -37,6 +37,7 @@ pub(super) struct Socket {
 
 /// Both directions of a connection whose ends know each other.
 struct Link {
+    lane: Lane,
     reader: BufReader<OwnedReadHalf>,
     opener: Opener,
     joiner: Joiner,
@@ -61,8 +62,16 @@ pub(super) async fn run(shared: &Arc<Shared>, socket: Socket) -> (Option<Arc<Pee
             shared.on_felt(&peer);
             (None, PeerError::Closed)
         }
+        Ok(Ok((peer, link))) if link.lane == Lane::Blocks => {
+            let error = exchange(shared, &peer, link).await;
+            peer.stop.cancel();
+            (Some(peer), error)
+        }
         Ok(Ok((peer, link))) => {
             shared.begin(&peer);
+            if peer.direction == Direction::Outbound {
+                shared.tasks.spawn(attach(Arc::clone(shared), Arc::clone(&peer)));
+            }
             let error = exchange(shared, &peer, link).await;
             (Some(peer), error)
         }
@@ -75,22 +84,12 @@ async fn introduce(
     socket: Socket,
     stop: CancellationToken,
 ) -> Result<(Arc<Peer>, Link), PeerError> {
-    let Socket { id, mut stream, address, direction, insists, is_feeler } = socket;
-    prepare(&stream);
+    let Socket { id, stream, address, direction, insists, is_feeler } = socket;
     let side = match direction {
         Direction::Outbound => Side::Dialler,
         Direction::Inbound => Side::Listener,
     };
-    let Secured { keys, hash } = handshake(&mut stream, side).await?;
-    let (reader, writer) = stream.into_split();
-    let mut link = Link {
-        reader: BufReader::with_capacity(READ_BYTES, reader),
-        opener: Opener::new(Arc::clone(&keys)),
-        joiner: Joiner::default(),
-        early: Vec::new(),
-        writer,
-        sealer: Sealer::new(keys),
-    };
+    let (mut link, hash) = Link::secure(stream, side).await?;
     let own = own_hello(shared, &hash, side, address);
     if side == Side::Dialler {
         link.say(&own).await?;
@@ -98,6 +97,10 @@ async fn introduce(
     let hello = match link.hear().await? {
         Packet::Hello(hello) => hello,
         Packet::Refused(refusal) => return Err(PeerError::Refused(refusal)),
+        Packet::Attach(attach) if side == Side::Listener => {
+            shared.core().slots.remove(id);
+            return link.attached(shared, attach, &hash).await;
+        }
         _ => return Err(PeerError::Garbage("hello")),
     };
     let judged = judge(shared, &hello, &hash, side).and_then(|()| match insists {
@@ -129,6 +132,52 @@ async fn introduce(
         link.say(&own).await?;
     }
     Ok((peer, link))
+}
+
+/// Opens a second connection to a peer that was dialled, for blocks: what is lost of a block then
+/// holds up no vote.
+async fn attach(shared: Arc<Shared>, peer: Arc<Peer>) {
+    let connecting = timeout(HANDSHAKE_MAX, connect(&shared, &peer));
+    let connected = tokio::select! {
+        () = peer.stop.cancelled() => return,
+        connected = connecting => connected,
+    };
+    let error = match connected {
+        Ok(Ok(link)) => exchange(&shared, &peer, link).await,
+        Ok(Err(error)) => error,
+        Err(_) => PeerError::Silent("second handshake"),
+    };
+    if let Some(kind) = error.misbehavior() {
+        shared.blame(Some(peer.key), peer.address, kind);
+    }
+    peer.stop.cancel();
+    shared.end(&peer, &error);
+}
+
+async fn connect(shared: &Shared, peer: &Peer) -> Result<Link, PeerError> {
+    let side = Side::Dialler;
+    let stream = TcpStream::connect(peer.address).await?;
+    let (mut link, hash) = Link::secure(stream, side).await?;
+    link.say(&own_attach(shared, &hash, side)).await?;
+    let is_peer = |attach: &Attach| {
+        attach.node_key == peer.key
+            && is_proved(&attach.node_key, &attach.proof, &hash, side.other())
+    };
+    match link.hear().await? {
+        Packet::Attach(attach) if is_peer(&attach) => {
+            link.lane = Lane::Blocks;
+            peer.part();
+            Ok(link)
+        }
+        Packet::Attach(_) => Err(PeerError::OtherPeer),
+        Packet::Refused(refusal) => Err(PeerError::Refused(refusal)),
+        _ => Err(PeerError::Garbage("hello")),
+    }
+}
+
+fn own_attach(shared: &Shared, connection: &[u8], side: Side) -> Packet {
+    let proof = prove(&shared.keys, connection, side);
+    Packet::Attach(Attach { node_key: shared.keys.public(), proof })
 }
 
 fn own_hello(shared: &Shared, connection: &[u8], side: Side, sees: SocketAddr) -> Packet {
@@ -181,11 +230,62 @@ fn prepare(stream: &TcpStream) {
 }
 
 impl Link {
+    /// Encrypts a connection; the bytes name it.
+    async fn secure(mut stream: TcpStream, side: Side) -> Result<(Self, Vec<u8>), PeerError> {
+        prepare(&stream);
+        let Secured { keys, hash } = handshake(&mut stream, side).await?;
+        let (reader, writer) = stream.into_split();
+        let link = Link {
+            lane: Lane::Main,
+            reader: BufReader::with_capacity(READ_BYTES, reader),
+            opener: Opener::new(Arc::clone(&keys)),
+            joiner: Joiner::default(),
+            early: Vec::new(),
+            writer,
+            sealer: Sealer::new(keys),
+        };
+        Ok((link, hash))
+    }
+
+    /// The connection is one for the blocks of a peer that dialled.
+    async fn attached(
+        mut self,
+        shared: &Shared,
+        attach: Attach,
+        connection: &[u8],
+    ) -> Result<(Arc<Peer>, Link), PeerError> {
+        let side = Side::Listener;
+        let is_proved = is_proved(&attach.node_key, &attach.proof, connection, side.other());
+        let mut peer = None;
+        // The task that takes its first connection may not have come to an end with that.
+        for _ in 0..LOOKS_MAX {
+            peer =
+                shared.peer(&attach.node_key).filter(|peer| peer.direction == Direction::Inbound);
+            if peer.is_some() || !is_proved {
+                break;
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+        let refusal = match &peer {
+            _ if !is_proved => Some(Refusal::BadProof),
+            None => Some(Refusal::Unconnected),
+            Some(peer) => (!peer.part()).then_some(Refusal::Duplicate),
+        };
+        let Some(peer) = peer.filter(|_| refusal.is_none()) else {
+            let refusal = refusal.unwrap_or(Refusal::Unconnected);
+            self.say(&Packet::Refused(refusal.clone())).await?;
+            return Err(PeerError::Refuses(refusal));
+        };
+        self.say(&own_attach(shared, connection, side)).await?;
+        self.lane = Lane::Blocks;
+        Ok((peer, self))
+    }
+
     async fn say(&mut self, packet: &Packet) -> Result<(), PeerError> {
         let mut splitter = Splitter::default();
         splitter.push(Class::Control, encode(packet).into());
         let (mut record, mut wire) = (Vec::new(), Vec::new());
-        splitter.fill(&mut record);
+        splitter.fill(Lane::Main, &mut record);
         self.sealer.seal(&record, &mut wire)?;
         self.writer.write_all(&wire).await?;
         Ok(())
@@ -212,12 +312,12 @@ impl Link {
 
 /// Frames both ways, until something ends it.
 async fn exchange(shared: &Arc<Shared>, peer: &Arc<Peer>, link: Link) -> PeerError {
-    let Link { reader, opener, joiner, early, writer, sealer } = link;
+    let Link { lane, reader, opener, joiner, early, writer, sealer } = link;
     let incoming = Incoming { reader, opener, joiner, frames: early };
     let result = tokio::select! {
         biased;
         () = peer.stop.cancelled() => Err(PeerError::Closed),
-        result = write(peer, writer, sealer) => result,
+        result = write(peer, lane, writer, sealer) => result,
         result = read(shared, peer, incoming) => result,
     };
     result.err().unwrap_or(PeerError::Closed)
@@ -282,23 +382,18 @@ impl Drop for Unfinished<'_> {
 /// where the last ones have only left.
 async fn write(
     peer: &Arc<Peer>,
+    lane: Lane,
     mut writer: OwnedWriteHalf,
     mut sealer: Sealer,
 ) -> Result<(), PeerError> {
     let (mut record, mut wire) = (Vec::with_capacity(RECORD_BYTES_MAX), Vec::new());
     let mut gathered = Instant::now();
     loop {
-        let wait = {
-            let outbox = peer.outbox();
-            let is_only_transactions = !outbox.is_empty() && outbox.may_gather();
-            is_only_transactions.then(|| GATHER.saturating_sub(gathered.elapsed()))
-        };
-        if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
+        let wait = GATHER.saturating_sub(gathered.elapsed());
+        if lane == Lane::Main && !wait.is_zero() && peer.outbox().is_only_transactions() {
             // Whatever comes meanwhile ends the wait, and transactions alone begin it again.
-            let _ = timeout(wait, peer.filled()).await;
-            if peer.outbox().may_gather() && gathered.elapsed() < GATHER {
-                continue;
-            }
+            let _ = timeout(wait, peer.filled(lane)).await;
+            continue;
         }
         record.clear();
         wire.clear();
@@ -306,9 +401,9 @@ async fn write(
         timeout(WRITE_MAX, writer.writable())
             .await
             .map_err(|_| PeerError::Silent("it reads nothing"))??;
-        peer.outbox().fill(&mut record);
+        peer.outbox().fill(lane, &mut record);
         if record.is_empty() {
-            peer.filled().await;
+            peer.filled(lane).await;
             continue;
         }
         gathered = Instant::now();
@@ -317,6 +412,8 @@ async fn write(
             .await
             .map_err(|_| PeerError::Silent("it reads nothing"))??;
         peer.counts.bytes_out.fetch_add(wire.len() as u64, Ordering::Relaxed);
+        // A socket that always takes more must not keep a thread to itself.
+        tokio::task::yield_now().await;
     }
 }
 
@@ -333,6 +430,10 @@ const AGENT: &str = concat!("timecoin/", env!("CARGO_PKG_VERSION"));
 
 /// Until both ends have said who they are.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
+
+/// How often, and at what intervals, a peer is looked for whose blocks get a connection.
+const LOOKS_MAX: usize = 50;
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How long a peer may take none of what is sent to it.
 const WRITE_MAX: Duration = Duration::from_secs(20);

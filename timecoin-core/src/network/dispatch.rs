@@ -40,7 +40,9 @@ impl Shared {
     fn on_packet(self: &Arc<Self>, peer: &Arc<Peer>, packet: Packet) -> Result<(), PeerError> {
         match packet {
             Packet::Message(message) => self.host().receive(peer.key, message),
-            Packet::Hello(_) => return Err(PeerError::Misbehavior(Misbehavior::Unrequested)),
+            Packet::Hello(_) | Packet::Attach(_) => {
+                return Err(PeerError::Misbehavior(Misbehavior::Unrequested));
+            }
             Packet::Refused(refusal) => return Err(PeerError::Refused(refusal)),
             Packet::Ping(ping) => {
                 let pong = Pong { nonce: ping.nonce, now: self.host().now() };

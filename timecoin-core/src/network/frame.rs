@@ -95,19 +95,33 @@ impl Partial {
     }
 }
 
+/// One of the two connections between a pair of nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// The one that says who they are. While it is the only one, everything goes over it.
+    #[default]
+    Main,
+    /// The one for blocks.
+    Blocks,
+}
+
 /// The frames that wait for one peer, each class within bounds of its own.
 #[derive(Default)]
 pub(super) struct Splitter {
     streams: [Stream; Class::ALL.len()],
     n_records: usize,
+    /// Whether blocks have a connection of their own.
+    is_apart: bool,
 }
 
 #[derive(Default)]
 struct Stream {
     frames: VecDeque<Frame>,
     bytes: usize,
-    /// How much of the first frame's length and content is sent.
+    /// How much of the first frame's length and content is sent, and where: it ends where it
+    /// began.
     n_sent: usize,
+    begun_on: Lane,
 }
 
 impl Splitter {
@@ -124,36 +138,47 @@ impl Splitter {
         true
     }
 
-    /// Fills a record with what is most urgent. Now and then the least urgent goes first, so that
-    /// nothing waits for ever.
-    pub(super) fn fill(&mut self, record: &mut Vec<u8>) {
+    /// Sends blocks over a connection of their own from now on, or no more.
+    pub(super) fn set_apart(&mut self, is_apart: bool) {
+        self.is_apart = is_apart;
+    }
+
+    /// The connection that frames of a class begin on.
+    pub(super) fn lane(&self, class: Class) -> Lane {
+        let is_bulk = matches!(class, Class::Blocks | Class::Sync);
+        if self.is_apart && is_bulk { Lane::Blocks } else { Lane::Main }
+    }
+
+    /// Fills a record with what is most urgent of what goes over a connection. Now and then the
+    /// least urgent goes first, so that nothing waits for ever.
+    pub(super) fn fill(&mut self, lane: Lane, record: &mut Vec<u8>) {
         self.n_records += 1;
         let is_turned = self.n_records.is_multiple_of(TURNED_EVERY);
         for position in 0..Class::ALL.len() {
             let position = if is_turned { Class::ALL.len() - 1 - position } else { position };
             let class = BY_URGENCY[position];
-            self.streams[class as usize].fill(class, record);
+            let begins = self.lane(class) == lane;
+            self.streams[class as usize].fill(class, lane, begins, record);
         }
     }
 
-    /// Whether nothing waits.
-    pub(super) fn is_empty(&self) -> bool {
-        self.streams.iter().all(|stream| stream.frames.is_empty())
-    }
-
     /// Whether nothing waits but transactions, which may gather.
-    pub(super) fn may_gather(&self) -> bool {
-        let mut others = Class::ALL.iter().filter(|class| **class != Class::Transactions);
-        others.all(|class| self.streams[*class as usize].frames.is_empty())
+    pub(super) fn is_only_transactions(&self) -> bool {
+        let waits = |class: &Class| !self.streams[*class as usize].frames.is_empty();
+        let others = [Class::Votes, Class::Control];
+        waits(&Class::Transactions) && !others.iter().any(waits)
     }
 }
 
 impl Stream {
-    fn fill(&mut self, class: Class, record: &mut Vec<u8>) {
+    /// Fills a record; new frames begin there only where `begins` says so.
+    fn fill(&mut self, class: Class, lane: Lane, begins: bool, record: &mut Vec<u8>) {
         let room = RECORD_BYTES_MAX.saturating_sub(record.len() + SEGMENT_HEAD);
-        if self.frames.is_empty() || room == 0 {
+        let goes = if self.n_sent > 0 { self.begun_on == lane } else { begins };
+        if self.frames.is_empty() || room == 0 || !goes {
             return;
         }
+        self.begun_on = lane;
         let start = record.len();
         record.extend_from_slice(&[class as u8, 0, 0]);
         let end = start + SEGMENT_HEAD + room;
@@ -172,6 +197,9 @@ impl Stream {
             self.bytes -= frame.len();
             self.n_sent = 0;
             self.frames.pop_front();
+            if !begins {
+                break;
+            }
         }
         let n_bytes = short(record.len() - start - SEGMENT_HEAD);
         record[start + 1..start + SEGMENT_HEAD].copy_from_slice(&n_bytes.to_be_bytes());
@@ -216,14 +244,37 @@ mod tests {
     }
 
     fn records(splitter: &mut Splitter) -> Vec<Vec<u8>> {
+        records_on(Lane::Main, splitter)
+    }
+
+    fn records_on(lane: Lane, splitter: &mut Splitter) -> Vec<Vec<u8>> {
         let mut records = Vec::new();
-        while !splitter.is_empty() {
+        loop {
             let mut record = Vec::new();
-            splitter.fill(&mut record);
-            assert!(record.len() <= RECORD_BYTES_MAX && !record.is_empty());
+            splitter.fill(lane, &mut record);
+            assert!(record.len() <= RECORD_BYTES_MAX);
+            if record.is_empty() {
+                return records;
+            }
             records.push(record);
         }
-        records
+    }
+
+    #[test]
+    fn a_block_ends_on_the_connection_on_which_it_began() {
+        let mut splitter = Splitter::default();
+        let blocks = [[1; 40_000], [2; 40_000]];
+        blocks.iter().for_each(|block| assert!(splitter.push(Class::Blocks, (*block).into())));
+        let mut first = Vec::new();
+        splitter.fill(Lane::Main, &mut first);
+        splitter.set_apart(true);
+        assert!(records_on(Lane::Blocks, &mut splitter).is_empty());
+        splitter.push(Class::Votes, [3; 300].into());
+        let main = join(&[vec![first], records_on(Lane::Main, &mut splitter)].concat());
+        let classes: Vec<_> = main.iter().map(|(class, frame)| (*class, frame[0])).collect();
+        assert_eq!(classes, [(Class::Votes, 3), (Class::Blocks, 1)]);
+        let apart = join(&records_on(Lane::Blocks, &mut splitter));
+        assert_eq!(apart, [(Class::Blocks, blocks[1].to_vec())]);
     }
 
     #[test]
@@ -231,10 +282,10 @@ mod tests {
         let mut splitter = Splitter::default();
         splitter.push(Class::Blocks, vec![1; 100_000].into());
         let mut first = Vec::new();
-        splitter.fill(&mut first);
+        splitter.fill(Lane::Main, &mut first);
         splitter.push(Class::Votes, vec![2; 300].into());
         let mut second = Vec::new();
-        splitter.fill(&mut second);
+        splitter.fill(Lane::Main, &mut second);
         let frames = join(&[vec![first, second], records(&mut splitter)].concat());
         assert_eq!(
             frames.iter().map(|(class, _)| *class).collect::<Vec<_>>(),
@@ -250,7 +301,7 @@ mod tests {
         let is_through = loop {
             while splitter.push(Class::Votes, vec![2; 300].into()) {}
             let mut record = Vec::new();
-            splitter.fill(&mut record);
+            splitter.fill(Lane::Main, &mut record);
             n_records += 1;
             if record[0] == Class::Sync as u8 {
                 break true;

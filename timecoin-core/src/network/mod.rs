@@ -7,7 +7,6 @@
 //! protocol repeats what matters. `docs/network.md` describes the wire.
 
 mod book;
-mod cipher;
 mod clocks;
 mod compact;
 mod connection;
@@ -20,6 +19,7 @@ mod packet;
 mod peer;
 mod proxy;
 mod relay;
+mod resolver;
 mod serve;
 mod settings;
 mod shaper;
@@ -43,8 +43,8 @@ use tokio_util::task::TaskTracker;
 pub use error::PeerError;
 pub use host::{Host, NetworkEvent};
 pub use packet::{
-    AGENT_BYTES_MAX, BLOCKS_MAX, Blocks, CompactProposal, GetBlocks, Hello, Packet, PeerTip, Ping,
-    Pong, Refusal, VERSIONS,
+    AGENT_BYTES_MAX, Attach, BLOCKS_MAX, Blocks, CompactProposal, GetBlocks, Hello, Packet,
+    PeerTip, Ping, Pong, Refusal, VERSIONS,
 };
 pub use peer::PeerInfo;
 pub use proxy::{FaultProxy, ProxyFaults};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use snow::{Builder, HandshakeState, StatelessTransportState};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::cipher::{Resolver, TAG_BYTES};
 use super::error::PeerError;
+use super::resolver::{Resolver, TAG_BYTES};
 
 /// Which end began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

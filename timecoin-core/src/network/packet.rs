@@ -54,6 +54,17 @@ pub enum Packet {
     GetBlocks(GetBlocks),
     /// Answers a [`Packet::GetBlocks`]: as many as fit, in order; none where there are none.
     Blocks(Blocks),
+    /// Instead of a Hello: this connection is for the blocks of a peer that is connected.
+    Attach(Attach),
+}
+
+/// See [`Packet::Attach`]; each end says it, the dialler first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Attach {
+    /// Its node key.
+    pub node_key: PublicKey,
+    /// Its signature of this connection, as in a [`Hello`].
+    pub proof: Signature,
 }
 
 /// Who a peer is.
@@ -168,6 +179,8 @@ pub enum Refusal {
     Full,
     /// Banned for a time.
     Banned,
+    /// A connection for the blocks of a peer that is not connected.
+    Unconnected,
 }
 
 impl fmt::Display for Refusal {
@@ -182,6 +195,7 @@ impl fmt::Display for Refusal {
             Refusal::Duplicate => f.write_str("connected already"),
             Refusal::Full => f.write_str("no room for more peers"),
             Refusal::Banned => f.write_str("banned for a time"),
+            Refusal::Unconnected => f.write_str("not connected"),
         }
     }
 }

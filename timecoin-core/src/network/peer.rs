@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::frame::{Frame, Splitter};
+use super::frame::{Frame, Lane, Splitter};
 use super::packet::PeerTip;
 use super::shaper::Shaper;
 use crate::peers::rate::Class;
@@ -30,7 +30,8 @@ pub(super) struct Peer {
     pub(super) stop: CancellationToken,
     pub(super) counts: Counts,
     outbox: Mutex<Splitter>,
-    filled: Notify,
+    /// For each connection: something was put into the queue for it.
+    filled: [Notify; 2],
     state: Mutex<State>,
     shaper: Option<Arc<dyn Shaper>>,
     /// Itself, for frames that are under way.
@@ -132,7 +133,7 @@ impl Peer {
             stop,
             counts: Counts::default(),
             outbox: Mutex::default(),
-            filled: Notify::new(),
+            filled: [Notify::new(), Notify::new()],
             state: Mutex::new(state),
             shaper,
             own: Weak::clone(own),
@@ -152,10 +153,12 @@ impl Peer {
 
     fn put(&self, class: Class, frame: Frame) -> bool {
         let counts = &self.counts;
-        let is_put = lock(&self.outbox).push(class, frame);
+        let mut outbox = lock(&self.outbox);
+        let (is_put, lane) = (outbox.push(class, frame), outbox.lane(class));
+        drop(outbox);
         if is_put {
             counts.frames_out.fetch_add(1, Ordering::Relaxed);
-            self.filled.notify_one();
+            self.filled[lane as usize].notify_one();
         } else {
             counts.dropped_out.fetch_add(1, Ordering::Relaxed);
         }
@@ -166,9 +169,20 @@ impl Peer {
         lock(&self.outbox)
     }
 
-    /// Waits until something was put into the queue.
-    pub(super) async fn filled(&self) {
-        self.filled.notified().await;
+    /// Waits until something was put into the queue for a connection.
+    pub(super) async fn filled(&self, lane: Lane) {
+        self.filled[lane as usize].notified().await;
+    }
+
+    /// Sends blocks over a connection of their own from now on. Says whether they were not
+    /// before: there is one.
+    pub(super) fn part(&self) -> bool {
+        let mut outbox = lock(&self.outbox);
+        let is_first = outbox.lane(Class::Blocks) == Lane::Main;
+        outbox.set_apart(true);
+        drop(outbox);
+        self.filled.iter().for_each(Notify::notify_one);
+        is_first
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
