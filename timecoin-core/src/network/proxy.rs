@@ -42,6 +42,8 @@ struct Inner {
     changed: Notify,
     /// Ends the connections that there are.
     cut: ArcSwap<CancellationToken>,
+    /// Ends their way to the target.
+    half: ArcSwap<CancellationToken>,
     stop: CancellationToken,
 }
 
@@ -60,6 +62,7 @@ impl FaultProxy {
             faults: ArcSwap::default(),
             changed: Notify::new(),
             cut: ArcSwap::from_pointee(stop.child_token()),
+            half: ArcSwap::from_pointee(stop.child_token()),
             stop: stop.clone(),
         });
         let passing = pass(Arc::clone(&inner), listener);
@@ -88,6 +91,13 @@ impl FaultProxy {
         let next = self.0.stop.child_token();
         self.0.cut.swap(Arc::new(next)).cancel();
     }
+
+    /// Closes the way to the target of all connections that there are, and leaves the way back
+    /// open.
+    pub fn half_close(&self) {
+        let next = self.0.stop.child_token();
+        self.0.half.swap(Arc::new(next)).cancel();
+    }
 }
 
 impl Drop for FaultProxy {
@@ -108,13 +118,14 @@ async fn pass(inner: Arc<Inner>, listener: std::net::TcpListener) {
         }
         let inner = Arc::clone(&inner);
         let cut = CancellationToken::clone(&inner.cut.load());
+        let half = CancellationToken::clone(&inner.half.load());
         tokio::spawn(async move {
             let target = **inner.target.load();
             let Ok(far) = TcpStream::connect(target).await else { return };
             let _ = near.set_nodelay(true).and_then(|()| far.set_nodelay(true));
             let ((near_read, near_write), (far_read, far_write)) =
                 (near.into_split(), far.into_split());
-            let there = carry(&inner, near_read, far_write, true);
+            let there = half.run_until_cancelled(carry(&inner, near_read, far_write, true));
             let back = carry(&inner, far_read, near_write, false);
             // Each direction ends for itself: one end may have said all it will say.
             cut.run_until_cancelled(async { tokio::join!(there, back) }).await;

@@ -5,4 +5,5 @@
 
 mod links;
 mod local;
+mod proxy;
 mod testkit;
