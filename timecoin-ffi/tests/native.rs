@@ -96,9 +96,10 @@ fn simulations_are_the_same_in_c() {
 fn the_programs_of_the_readme_run() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let programs: Vec<_> = readme.split("```c\n").skip(1).collect();
-    assert_eq!(programs.len(), 2);
+    let expected = ["final after ", "confirmed at height ", "final, in five processes"];
+    assert_eq!(programs.len(), expected.len());
     let folder = tempfile::tempdir().unwrap();
-    for (program, expected) in programs.iter().zip(["final after ", "confirmed at height "]) {
+    for (program, expected) in programs.iter().zip(expected) {
         let source = folder.path().join("readme.c");
         fs::write(&source, program.split("```").next().unwrap()).unwrap();
         let stdout = succeeds(source.to_str().unwrap());
