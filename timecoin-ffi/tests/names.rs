@@ -46,12 +46,12 @@ fn read(path: &str) -> String {
 fn methods(class: &str) -> BTreeSet<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../timecoin-core/src/node");
     let (begin, mut methods) = (format!("\nimpl {class} {{\n"), BTreeSet::new());
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).expect("core has its sources") {
+        let path = entry.expect("a folder can be listed").path();
         if path.extension().is_none_or(|extension| extension != "rs") {
             continue;
         }
-        let source = fs::read_to_string(path).unwrap();
+        let source = fs::read_to_string(path).expect("sources are text");
         let blocks = source.split(&begin).skip(1);
         let bodies = blocks.filter_map(|block| block.split("\n}").next());
         let lines = bodies.flat_map(str::lines);
@@ -65,7 +65,8 @@ fn methods(class: &str) -> BTreeSet<String> {
 /// The methods and properties of a class in the stubs.
 fn stub<'a>(stubs: &'a str, class: &str) -> BTreeSet<&'a str> {
     let begin = format!("\nclass {class}:\n");
-    let body = stubs.split(&begin).nth(1).unwrap_or_default().split("\n\n").next().unwrap();
+    let body = stubs.split(&begin).nth(1).and_then(|rest| rest.split("\n\n").next());
+    let body = body.unwrap_or_default();
     let lines = body.lines().filter_map(|line| line.trim_start().strip_prefix("def "));
     lines.filter_map(|line| line.split('(').next()).collect()
 }
