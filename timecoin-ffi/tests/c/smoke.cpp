@@ -309,7 +309,8 @@ void talks() {
     for (const Node &node : nodes) {
         node.wait_finalized(payment.txid, Milliseconds(60000));
     }
-    while (nodes[0].peers().size() < 3) {
+    std::vector<Peer> peers;
+    for (; peers.size() < 3; peers = nodes[0].peers()) {
         std::this_thread::sleep_for(Milliseconds(10));
     }
     for (bool is_told = false; !is_told;) {
@@ -322,16 +323,19 @@ void talks() {
             CHECK(PublicKey(event->info().peer_key) != keys[0]);
         }
     }
-    const std::vector<Peer> peers = nodes[0].peers();
     CHECK(peers.size() == 3 && peers[0].key < peers[1].key && peers[1].key < peers[2].key);
     CHECK(peers[0].agent.rfind("timecoin", 0) == 0 && peers[0].info.is_masternode == 1);
-    CHECK(peers[0].address.rfind("127.0.0.1:", 0) == 0 && peers[0].info.bytes_received > 0);
+    CHECK(peers[0].address.rfind("127.0.0.1:", 0) == 0 && peers[0].info.since_ms > 0);
     // Peers in pages of one.
     tc_peer_t page = detail::report<tc_peer_t>();
     std::size_t n = 0;
     CHECK(tc_node_peers(nodes[0].handle(), &peers[0].key.value, &page, 1, &n) == TC_OK);
-    CHECK(n == 1 && PublicKey(page.key) == peers[1].key);
-    CHECK(nodes[0].disconnect(peers[0].key) && !nodes[0].disconnect(PublicKey()));
+    CHECK(n == 1 && peers[0].key < PublicKey(page.key));
+    // Of two connections to one peer the later one gives way: for a moment there may be none.
+    while (!nodes[0].disconnect(peers[0].key)) {
+        std::this_thread::sleep_for(Milliseconds(10));
+    }
+    CHECK(!nodes[0].disconnect(PublicKey()));
     for (bool is_told = false; !is_told;) {
         const std::optional<Event> event = events[0].next_event(Milliseconds(60000));
         CHECK(event);
