@@ -96,9 +96,11 @@ impl Default for PeerLimits {
 }
 
 impl Default for Rates {
-    /// Rates that honest peers stay below by an order of magnitude: they guard the queues, while
-    /// the price of work is guarded elsewhere. Bursts of bytes hold the largest frame, 8 MB
-    /// (PROTOCOL 8), where a class has such frames.
+    /// Rates that honest peers stay below at 20,000 payments a second, with votes and inventories
+    /// of each: they guard the queues, while the price of work is guarded elsewhere. Bursts of
+    /// bytes hold the largest frame, 8 MB (PROTOCOL 8), where a class has such frames. Answers of
+    /// a sync come as fast as they are asked for, and others are misbehavior: their bytes are
+    /// those of a network with 10 gigabit a second.
     fn default() -> Self {
         let rate = |messages_per_second, messages_burst, bytes_per_second, bytes_burst| Rate {
             messages_per_second,
@@ -107,11 +109,11 @@ impl Default for Rates {
             bytes_burst,
         };
         Rates {
-            votes: rate(5_000, 20_000, 16_000_000, 32_000_000),
-            transactions: rate(5_000, 10_000, 8_000_000, 16_000_000),
+            votes: rate(50_000, 100_000, 32_000_000, 64_000_000),
+            transactions: rate(50_000, 100_000, 32_000_000, 64_000_000),
             blocks: rate(100, 400, 16_000_000, 64_000_000),
-            sync: rate(100, 400, 32_000_000, 64_000_000),
-            control: rate(20, 100, 65_536, 262_144),
+            sync: rate(10_000, 10_000, 1_250_000_000, 1_250_000_000),
+            control: rate(5_000, 10_000, 8_000_000, 16_000_000),
         }
     }
 }

@@ -205,6 +205,26 @@ mod tests {
         assert!(limits.take(Class::Votes, 500, at(500)));
     }
 
+    /// In every millisecond of ten seconds: 20 transactions of 300 bytes, a vote batch on each, an
+    /// inventory that names them and a question for them; and a full proposal each second.
+    #[test]
+    fn an_honest_peer_is_never_over_the_default_rates() {
+        let mut limits = RateLimits::new(&Rates::default(), at(0));
+        for ms in 0..10_000 {
+            for _ in 0..20 {
+                assert!(limits.take(Class::Transactions, 300, at(ms)), "after {ms} ms");
+                assert!(limits.take(Class::Votes, 200, at(ms)), "after {ms} ms");
+            }
+            for _ in 0..2 {
+                assert!(limits.take(Class::Control, 20 * 32 + 5, at(ms)), "after {ms} ms");
+            }
+            if ms % 1_000 == 0 {
+                assert!(limits.take(Class::Blocks, 4_000_000, at(ms)), "after {ms} ms");
+            }
+            assert!(limits.take(Class::Sync, 1_000_000, at(ms)), "after {ms} ms");
+        }
+    }
+
     #[test]
     fn the_default_bursts_hold_the_largest_frames() {
         let rates = Rates::default();
