@@ -70,7 +70,6 @@ impl Shared {
         self.fetching.notify_one();
         match taken {
             Ok(()) => {}
-            // An answer that came too late is nobody's fault.
             Err(BadAnswer::Unrequested) => {
                 self.blame(Some(peer.key), peer.address, Misbehavior::Unrequested);
             }

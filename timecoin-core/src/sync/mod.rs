@@ -42,6 +42,9 @@ pub struct SyncLimits {
     pub asked_per_peer_max: usize,
     /// How long an answer may take, in milliseconds. Default 10,000.
     pub answer_ms_max: u64,
+    /// How long the blocks that come next may be waited for before another peer is asked for them
+    /// too, in milliseconds. Default 2,000.
+    pub again_ms: u64,
     /// How long the ledger may take to go on after blocks were handed on, in milliseconds.
     /// Default 30,000.
     pub apply_ms_max: u64,
@@ -61,6 +64,7 @@ impl Default for SyncLimits {
             waiting_bytes_max: 32_000_000,
             asked_per_peer_max: 2,
             answer_ms_max: 10_000,
+            again_ms: 2_000,
             apply_ms_max: 30_000,
             demoted_ms: 2_000,
             patience_ms: 1_000,
@@ -72,6 +76,8 @@ impl Default for SyncLimits {
 struct Source {
     height: Height,
     n_asked: usize,
+    /// Questions that were given up and may yet be answered.
+    n_late: usize,
     n_failed: u32,
     demoted_until: Timestamp,
 }
@@ -81,6 +87,16 @@ struct Asked {
     from: Height,
     count: u16,
     at: Timestamp,
+}
+
+impl Asked {
+    fn end(&self) -> Height {
+        Height(self.from.0 + u64::from(self.count))
+    }
+
+    fn holds(&self, height: Height) -> bool {
+        (self.from..self.end()).contains(&height)
+    }
 }
 
 struct Waiting<B> {
@@ -184,7 +200,9 @@ impl<B> Sync<B> {
         now: Timestamp,
     ) -> Result<(), BadAnswer> {
         if self.asked.get(&id).is_none_or(|asked| asked.peer != peer) {
-            return Err(BadAnswer::Unrequested);
+            let late = self.peers.get_mut(&peer).filter(|source| source.n_late > 0);
+            let late = late.map(|source| source.n_late -= 1);
+            return late.ok_or(BadAnswer::Unrequested);
         }
         let Some(asked) = self.asked.remove(&id) else { return Err(BadAnswer::Unrequested) };
         self.release(&peer);
@@ -205,10 +223,15 @@ impl<B> Sync<B> {
         Ok(())
     }
 
-    /// A block that came from `peer` was not what it should be.
+    /// What came from `peer` was not what it should be. Where it was a block of this sync all
+    /// begins again from the tip; who brought none of them stops nobody else's.
     pub fn on_bad_block(&mut self, peer: &PublicKey, now: Timestamp) {
         self.demote(peer, now);
-        self.begin_again(peer);
+        let is_source = self.handed_from.values().any(|from| from == peer)
+            || self.waiting.values().any(|waiting| waiting.peer == *peer);
+        if is_source {
+            self.begin_again(peer);
+        }
     }
 
     /// The next block to hand to the ledger, with its sender, up to a height.
@@ -240,15 +263,39 @@ impl<B> Sync<B> {
         if is_soon || self.waiting_bytes >= self.limits.waiting_bytes_max {
             return None;
         }
+        if let Some(ask) = self.ask_again(now) {
+            return Some(ask);
+        }
         let from = self.first_missing()?;
-        let peer = self.least_asked(from, now)?;
+        let peer = self.least_asked(from, now, &[])?;
         let height = self.peers.get(&peer)?.height;
         let count = self.gap(from, height);
+        self.ask(peer, from, count, now)
+    }
+
+    fn ask(&mut self, peer: PublicKey, from: Height, count: u16, now: Timestamp) -> Option<Ask> {
         let id = self.next_id;
         self.next_id += 1;
         self.asked.insert(id, Asked { peer, from, count, at: now });
         self.peers.get_mut(&peer)?.n_asked += 1;
         Some(Ask { peer, id, from, count })
+    }
+
+    /// Asks another peer for the blocks that come next, while whoever was asked is slow: nothing
+    /// is handed on without them, and who says nothing must not hold all others up.
+    fn ask_again(&mut self, now: Timestamp) -> Option<Ask> {
+        let next = self.handed.next();
+        let waited: Vec<&Asked> = self.asked.values().filter(|asked| asked.holds(next)).collect();
+        let last = waited.iter().map(|asked| asked.at).max()?;
+        if now.0.saturating_sub(last.0) < self.limits.again_ms || waited.len() >= AGAIN_MAX {
+            return None;
+        }
+        let end = waited.iter().map(|asked| asked.end()).min()?;
+        let asked: Vec<PublicKey> = waited.iter().map(|asked| asked.peer).collect();
+        let peer = self.least_asked(next, now, &asked)?;
+        let end = end.0.min(self.peers.get(&peer)?.height.0.saturating_add(1));
+        let count = u16::try_from(end - next.0).unwrap_or(u16::MAX);
+        self.ask(peer, next, count, now)
     }
 
     /// How far it is, while it is behind.
@@ -282,6 +329,9 @@ impl<B> Sync<B> {
             if let Some(asked) = self.asked.remove(&id) {
                 self.release(&asked.peer);
                 self.demote(&asked.peer, now);
+                if let Some(source) = self.peers.get_mut(&asked.peer) {
+                    source.n_late += 1;
+                }
             }
         }
         if self.handed > self.tip && late(self.tip_since, self.limits.apply_ms_max) {
@@ -324,11 +374,8 @@ impl<B> Sync<B> {
     fn first_missing(&self) -> Option<Height> {
         let mut height = self.handed.next();
         while height.0 <= self.tip.0 + self.limits.window_blocks {
-            let asked = self.asked.values().find(|asked| {
-                (asked.from..Height(asked.from.0 + u64::from(asked.count))).contains(&height)
-            });
-            height = match asked {
-                Some(asked) => Height(asked.from.0 + u64::from(asked.count)),
+            height = match self.asked.values().find(|asked| asked.holds(height)) {
+                Some(asked) => asked.end(),
                 None if self.waiting.contains_key(&height) => height.next(),
                 None => return Some(height),
             };
@@ -345,15 +392,19 @@ impl<B> Sync<B> {
         missing.min(u64::from(self.limits.page_blocks)).try_into().unwrap_or(u16::MAX)
     }
 
-    fn least_asked(&self, from: Height, now: Timestamp) -> Option<PublicKey> {
-        let usable = self.peers.iter().filter(|(_, source)| {
+    fn least_asked(&self, from: Height, now: Timestamp, others: &[PublicKey]) -> Option<PublicKey> {
+        let usable = self.peers.iter().filter(|(peer, source)| {
             source.height >= from
+                && !others.contains(peer)
                 && source.demoted_until <= now
                 && source.n_asked < self.limits.asked_per_peer_max
         });
         usable.min_by_key(|(_, source)| source.n_asked).map(|(peer, _)| *peer)
     }
 }
+
+/// Peers that are asked for the same blocks at a time.
+const AGAIN_MAX: usize = 4;
 
 /// How often the time without questions doubles.
 const DOUBLED_MAX: u32 = 10;

@@ -175,3 +175,49 @@ fn who_is_gone_is_asked_no_more_and_what_it_was_asked_is_asked_of_others() {
     sync.on_gone(&peer(1));
     assert_eq!(sync.poll(at(0)).map(|ask| ask.peer), Some(peer(2)));
 }
+
+#[test]
+fn who_says_nothing_holds_nobody_up() {
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
+    sync.on_peer(peer(1), Height(u64::MAX));
+    let silent = asks(&mut sync, 0);
+    assert!(silent.iter().any(|ask| ask.from == Height(1)));
+    sync.on_peer(peer(2), Height(40));
+    assert!(asks(&mut sync, 1_999).is_empty(), "all 40 are asked for");
+    let again = asks(&mut sync, 2_000);
+    assert_eq!(
+        again.iter().map(|ask| (ask.peer, ask.from, ask.count)).collect::<Vec<_>>(),
+        [(peer(2), Height(1), 40)]
+    );
+    sync.on_blocks(peer(2), again[0].id, page(&again[0], 40), at(2_010)).unwrap();
+    assert_eq!(hand_on(&mut sync, 100, 2_010), (1..=40).collect::<Vec<_>>());
+    // The first one answers after all, which is no fault and no news.
+    let first = silent.iter().find(|ask| ask.from == Height(1)).unwrap();
+    sync.on_blocks(peer(1), first.id, page(first, 40), at(2_020)).unwrap();
+    assert!(hand_on(&mut sync, 40, 2_020).is_empty());
+}
+
+#[test]
+fn an_answer_that_is_late_is_no_fault_and_one_more_is() {
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
+    sync.on_peer(peer(1), Height(10));
+    let ask = sync.poll(at(0)).unwrap();
+    assert_eq!(sync.poll(at(10_000)), None);
+    assert_eq!(sync.on_blocks(peer(1), ask.id, page(&ask, 10), at(10_001)), Ok(()));
+    let again = sync.on_blocks(peer(1), ask.id, page(&ask, 10), at(10_002));
+    assert_eq!(again, Err(BadAnswer::Unrequested));
+}
+
+#[test]
+fn the_faults_of_who_brought_nothing_begin_nothing_again() {
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
+    sync.on_peer(peer(1), Height(10));
+    let ask = sync.poll(at(0)).unwrap();
+    sync.on_blocks(peer(1), ask.id, page(&ask, 10), at(0)).unwrap();
+    assert_eq!(hand_on(&mut sync, 4, 0), [1, 2, 3, 4]);
+    sync.on_peer(peer(2), Height(10));
+    sync.on_bad_block(&peer(2), at(1));
+    assert_eq!(hand_on(&mut sync, 6, 1), [5, 6]);
+    sync.on_bad_block(&peer(1), at(1));
+    assert!(hand_on(&mut sync, 6, 1).is_empty());
+}
