@@ -32,11 +32,24 @@ struct Incomplete {
     proposal: CompactProposal,
     /// The transactions behind the coinbase, as far as they are here.
     transactions: Vec<Option<Arc<Transaction>>>,
+    /// Whether its sender may propose. A masternode that this node does not know yet may as well.
+    is_masternodes: bool,
 }
 
 impl Compact {
     pub(super) fn on_gone(&mut self, peer: &PeerId) {
         self.incomplete.remove(peer);
+    }
+
+    /// Keeps a proposal until it is complete; whether there is room.
+    fn wait(&mut self, peer: PeerId, incomplete: Incomplete) -> bool {
+        let strangers =
+            self.incomplete.iter().filter(|(key, one)| !one.is_masternodes && **key != peer);
+        let is_full = !incomplete.is_masternodes && strangers.count() >= STRANGERS_MAX;
+        if !is_full {
+            self.incomplete.insert(peer, incomplete);
+        }
+        !is_full
     }
 
     fn keep(&mut self, hash: BlockHash, block: &Arc<Block>) {
@@ -88,25 +101,41 @@ impl Shared {
             proposal.wtxids.iter().map(|wtxid| self.host().verified(wtxid)).collect();
         let block = proposal.header.hash();
         let missing: Vec<u16> = missing(&transactions);
-        let incomplete = Incomplete { block, proposal, transactions };
+        let is_masternodes = self.host().masternodes().index_of(&peer.key).is_some();
+        let incomplete = Incomplete { block, proposal, transactions, is_masternodes };
         if missing.is_empty() {
             self.complete(peer, incomplete);
         } else {
-            self.lock(&self.compact).incomplete.insert(peer.key, incomplete);
+            if !self.lock(&self.compact).wait(peer.key, incomplete) {
+                return Ok(());
+            }
             self.say(peer, Class::Control, &Packet::GetProposed(block, missing));
         }
         Ok(())
     }
 
-    pub(super) fn on_get_proposed(&self, peer: &Peer, hash: BlockHash, positions: &[u16]) {
-        let Some(block) = self.lock(&self.compact).find(&hash) else { return };
+    pub(super) fn on_get_proposed(
+        &self,
+        peer: &Peer,
+        hash: BlockHash,
+        positions: &[u16],
+    ) -> Result<(), PeerError> {
+        let Some(block) = self.lock(&self.compact).find(&hash) else { return Ok(()) };
         let others = block.transactions.get(1..).unwrap_or_default();
+        // A position named again and again would make an answer of any length.
+        if !positions.is_sorted_by(|one, next| one < next) {
+            return Err(PeerError::Misbehavior(Misbehavior::Unrequested));
+        }
+        if !peer.outbox().has_room_to_serve(Class::Blocks, 0) {
+            return Ok(());
+        }
         let mut transactions = Vec::new();
-        for position in positions.iter().take(others.len()) {
-            let Some(transaction) = others.get(usize::from(*position)) else { return };
+        for position in positions {
+            let Some(transaction) = others.get(usize::from(*position)) else { return Ok(()) };
             transactions.push((*position, Transaction::clone(transaction)));
         }
         self.say(peer, Class::Blocks, &Packet::Proposed(hash, transactions));
+        Ok(())
     }
 
     pub(super) fn on_proposed(
@@ -119,7 +148,7 @@ impl Shared {
             return Ok(());
         };
         if incomplete.block != hash {
-            self.lock(&self.compact).incomplete.insert(peer.key, incomplete);
+            self.lock(&self.compact).wait(peer.key, incomplete);
             return Ok(());
         }
         for (position, transaction) in transactions {
@@ -154,6 +183,9 @@ fn missing(transactions: &[Option<Arc<Transaction>>]) -> Vec<u16> {
 
 /// Own blocks that are kept for those who lack transactions: those of as many rounds.
 const SENT_MAX: usize = 4;
+
+/// Proposals of peers that are no masternodes here, which may take 8 MB each.
+const STRANGERS_MAX: usize = 4;
 
 /// As many as positions of two bytes can name; a larger block goes whole.
 const TRANSACTIONS_MAX: usize = 65_535;

@@ -98,8 +98,9 @@ async fn introduce(
         Packet::Hello(hello) => hello,
         Packet::Refused(refusal) => return Err(PeerError::Refused(refusal)),
         Packet::Attach(attach) if side == Side::Listener => {
+            let attached = link.attached(shared, attach, &hash).await;
             shared.core().slots.remove(id);
-            return link.attached(shared, attach, &hash).await;
+            return attached;
         }
         _ => return Err(PeerError::Garbage("hello")),
     };
@@ -333,7 +334,7 @@ struct Incoming {
 async fn read(shared: &Arc<Shared>, peer: &Arc<Peer>, incoming: Incoming) -> Result<(), PeerError> {
     let Incoming { mut reader, mut opener, mut joiner, mut frames } = incoming;
     let mut rates = RateLimits::new(&shared.settings.limits.rates, shared.host().now());
-    let mut unfinished = Unfinished { shared, n_bytes: 0 };
+    let mut unfinished = Unfinished { shared, peer, n_bytes: 0 };
     loop {
         for (class, frame) in frames.drain(..) {
             let counts = &peer.counts;
@@ -347,34 +348,53 @@ async fn read(shared: &Arc<Shared>, peer: &Arc<Peer>, incoming: Incoming) -> Res
         }
         let record = opener.open(&mut reader).await?;
         joiner.push(record, frame_bytes_max, |class, frame| frames.push((class, frame)))?;
-        unfinished.count(joiner.bytes())?;
+        unfinished.count(joiner.bytes());
     }
 }
 
-/// A peer's part of what unfinished frames take in memory.
+/// A connection's part of what unfinished frames take in memory.
 struct Unfinished<'a> {
     shared: &'a Shared,
+    peer: &'a Peer,
     n_bytes: usize,
 }
 
 impl Unfinished<'_> {
-    fn count(&mut self, n_bytes: usize) -> Result<(), PeerError> {
+    /// Where all of them take too much, who holds most has to go. Masternodes do not: a block of
+    /// theirs must come through, whatever others send.
+    fn count(&mut self, n_bytes: usize) {
         if n_bytes == self.n_bytes {
-            return Ok(());
+            return;
         }
+        let before = std::mem::replace(&mut self.n_bytes, n_bytes);
+        let of_peer = &self.peer.counts.unfinished;
         let total = &self.shared.unfinished_bytes;
-        let before = total.fetch_add(n_bytes, Ordering::Relaxed);
-        total.fetch_sub(self.n_bytes, Ordering::Relaxed);
-        let is_growing = n_bytes > self.n_bytes;
-        self.n_bytes = n_bytes;
-        let is_over = is_growing && before > UNFINISHED_BYTES_MAX && n_bytes > SMALL_FRAME_BYTES;
-        if is_over { Err(PeerError::Overload) } else { Ok(()) }
+        for held in [of_peer, total] {
+            held.fetch_add(n_bytes, Ordering::Relaxed);
+            held.fetch_sub(before, Ordering::Relaxed);
+        }
+        if n_bytes > before && total.load(Ordering::Relaxed) > UNFINISHED_BYTES_MAX {
+            self.shared.stop_largest();
+        }
     }
 }
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
-        self.shared.unfinished_bytes.fetch_sub(self.n_bytes, Ordering::Relaxed);
+        self.count(0);
+    }
+}
+
+impl Shared {
+    fn stop_largest(&self) {
+        let masternodes = self.host().masternodes();
+        let mut peers = self.all_peers();
+        peers.retain(|peer| masternodes.index_of(&peer.key).is_none());
+        let held = |peer: &Arc<Peer>| peer.counts.unfinished.load(Ordering::Relaxed);
+        if let Some(largest) = peers.iter().max_by_key(|peer| held(peer)) {
+            tracing::debug!(key = %largest.key, bytes = held(largest), "unfinished frames");
+            largest.stop.cancel();
+        }
     }
 }
 
@@ -447,11 +467,8 @@ const HELLO_BYTES_MAX: usize = 64_000;
 /// A full inventory: 10,000 ids.
 const CONTROL_BYTES_MAX: usize = 400_000;
 
-/// Unfinished frames of all peers; beyond it, who begins another large one is let go.
+/// Unfinished frames of all peers.
 const UNFINISHED_BYTES_MAX: usize = 128_000_000;
-
-/// Frames so small are never too much.
-const SMALL_FRAME_BYTES: usize = 64_000;
 
 /// How long transactions gather under load.
 const GATHER: Duration = Duration::from_millis(1);

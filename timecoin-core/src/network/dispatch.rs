@@ -57,7 +57,9 @@ impl Shared {
             Packet::Pending(txids) => self.on_pending(peer, &txids)?,
             Packet::GetTransactions(txids) => self.on_get_transactions(peer, &txids)?,
             Packet::Proposal(proposal) => self.on_compact(peer, *proposal)?,
-            Packet::GetProposed(block, positions) => self.on_get_proposed(peer, block, &positions),
+            Packet::GetProposed(block, positions) => {
+                self.on_get_proposed(peer, block, &positions)?
+            }
             Packet::Proposed(block, transactions) => self.on_proposed(peer, block, transactions)?,
             Packet::GetBlocks(question) => self.on_get_blocks(peer, question),
             Packet::Blocks(answer) => self.on_blocks(peer, answer)?,
@@ -68,12 +70,15 @@ impl Shared {
     /// What is decided at a peer: more than here, or something else at the same height, which
     /// its certificate then shows or not.
     fn on_peer_tip(&self, peer: &Arc<Peer>, tip: PeerTip) {
-        let before = std::mem::replace(&mut peer.state().tip, tip);
+        peer.state().tip = tip;
         self.lock(&self.sync).on_peer(peer.key, tip.height);
         let own = self.host().tip();
         if tip.height > own.height {
             self.fetching.notify_one();
-        } else if tip.height == own.height && tip != own && before != tip {
+        } else if tip.height == own.height
+            && tip != own
+            && peer.state().questioned.replace(tip.height) != Some(tip.height)
+        {
             tracing::warn!(key = %peer.key, height = %tip.height, "a peer's ledger differs");
             let question = Message::Request(Request::Decided(tip.height));
             self.send_to(peer, &question);

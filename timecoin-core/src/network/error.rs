@@ -46,9 +46,6 @@ pub enum PeerError {
     /// What it sent no honest peer sends.
     #[error("misbehavior: {0:?}")]
     Misbehavior(Misbehavior),
-    /// Unfinished frames of all peers take too much memory.
-    #[error("too much of unfinished frames is in memory")]
-    Overload,
     /// This node closed the connection.
     #[error("closed")]
     Closed,

@@ -138,6 +138,12 @@ impl Splitter {
         true
     }
 
+    /// Whether `bytes` more may wait that the peer asked for. Nobody else has a use for them, so
+    /// that less of them waits than of what goes to all.
+    pub(super) fn has_room_to_serve(&self, class: Class, bytes: usize) -> bool {
+        self.streams[class as usize].bytes + bytes <= SERVED_BYTES_MAX
+    }
+
     /// Sends blocks over a connection of their own from now on, or no more.
     pub(super) fn set_apart(&mut self, is_apart: bool) {
         self.is_apart = is_apart;
@@ -214,6 +220,9 @@ const fn waiting_max(class: Class) -> (usize, usize) {
         Class::Control => (1_024, 1_000_000),
     }
 }
+
+/// Bytes of a class that wait for one peer at its own wish: two answers of a sync.
+const SERVED_BYTES_MAX: usize = 4_000_000;
 
 /// Classes, the most urgent first.
 const BY_URGENCY: [Class; Class::ALL.len()] =

@@ -190,6 +190,11 @@ impl Network {
         book::keep(&self.0);
     }
 
+    /// Waits until nothing of a stopped network runs any more and its port is free.
+    pub async fn ended(&self) {
+        self.0.tasks.wait().await;
+    }
+
     /// Where it listens, with the port that it got.
     pub fn listens(&self) -> Option<SocketAddr> {
         self.0.listens
@@ -318,19 +323,23 @@ impl Shared {
         }
     }
 
-    /// A connection has become a peer.
+    /// A connection has become a peer, unless another has taken its slot meanwhile.
     fn begin(&self, peer: &Arc<Peer>) {
-        let replaced = self.peers.insert(peer.key, Arc::clone(peer));
-        if let Some(replaced) = replaced {
-            replaced.stop.cancel();
-        }
         let now = self.host().now();
-        {
+        let replaced = {
             let mut core = self.core();
+            if core.slots.connection_of(&peer.key) != Some(peer.id) {
+                return peer.stop.cancel();
+            }
             if peer.direction == Direction::Outbound {
                 core.book.on_connected(peer.address, peer.key, now);
                 core.dials.on_connected(peer.address, now);
             }
+            self.peers.insert(peer.key, Arc::clone(peer))
+        };
+        if let Some(replaced) = replaced {
+            replaced.stop.cancel();
+            self.forget(&replaced, "replaced by a newer connection".to_owned());
         }
         let height = peer.state().tip.height;
         self.lock(&self.sync).on_peer(peer.key, height);
@@ -356,15 +365,19 @@ impl Shared {
     /// A peer is gone.
     fn end(&self, peer: &Arc<Peer>, why: &PeerError) {
         let was_current = self.peers.remove_if(&peer.key, |_, known| known.id == peer.id);
-        if was_current.is_none() {
-            return;
+        if was_current.is_some() {
+            self.forget(peer, why.to_string());
+            self.fetching.notify_one();
         }
+    }
+
+    /// What was asked over a connection that ended is asked of others, or over the next one.
+    fn forget(&self, peer: &Peer, reason: String) {
         self.lock(&self.sync).on_gone(&peer.key);
         self.lock(&self.compact).on_gone(&peer.key);
-        let (key, reason) = (peer.key, why.to_string());
+        let key = peer.key;
         tracing::debug!(%key, reason, "peer disconnected");
         self.host().tell(NetworkEvent::PeerDisconnected { key, reason });
-        self.fetching.notify_one();
     }
 
     /// Somebody whom this node dialled sees it there: others may find it there too.

@@ -1,7 +1,7 @@
 //! One peer: what waits for it, what is known of it, what it did.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
@@ -49,6 +49,11 @@ pub(super) struct State {
     pub(super) pinged: Option<(u64, Timestamp)>,
     /// Whether it was told of other peers.
     pub(super) has_addresses: bool,
+    /// Whether it told of other peers, and of what was pending: once each.
+    pub(super) has_told_addresses: bool,
+    pub(super) has_told_pending: bool,
+    /// The height at which it was last asked for a block that differs from the one here.
+    pub(super) questioned: Option<Height>,
 }
 
 /// What went over a connection.
@@ -66,6 +71,10 @@ pub(super) struct Counts {
     pub(super) clock_offset_ms: AtomicI64,
     /// How often its clock was measured.
     pub(super) n_pongs: AtomicU64,
+    /// Bytes of its frames that are not complete.
+    pub(super) unfinished: AtomicUsize,
+    /// Its questions that are being answered from the store.
+    pub(super) n_serving: AtomicUsize,
 }
 
 /// A peer as the host of the node sees it.
@@ -121,6 +130,9 @@ impl Peer {
             announced: Vec::new(),
             pinged: None,
             has_addresses: false,
+            has_told_addresses: false,
+            has_told_pending: false,
+            questioned: None,
         };
         Arc::new_cyclic(|own| Peer {
             id,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::dispatch::{class_of_message, relayed_class};
 use super::error::PeerError;
@@ -29,18 +29,73 @@ use crate::types::message::{IDS_MAX, Message, Request};
 pub(super) struct Relay {
     seen: SeenCache<Hash256>,
     wanted: HashMap<Txid, Wanted>,
+    /// How many of them each peer named first.
+    named: HashMap<PeerId, usize>,
+}
+
+impl Relay {
+    /// Whether `peer` may name one more that is not here: nobody fills the table for others.
+    fn is_free(&self, peer: &PeerId, is_masternode: bool) -> bool {
+        let n_max = if is_masternode { WANTED_MAX } else { WANTED_PER_PEER_MAX };
+        let is_full = self.wanted.len() >= WANTED_MAX && !is_masternode;
+        !is_full && self.named.get(peer).is_none_or(|n_named| *n_named < n_max)
+    }
+
+    fn want(&mut self, txid: Txid, peer: PeerId, now: Timestamp) {
+        *self.named.entry(peer).or_default() += 1;
+        self.wanted.insert(txid, Wanted { asked: now, first: peer, others: Vec::new() });
+    }
+
+    fn forget(&mut self, txid: &Txid) {
+        if let Some(wanted) = self.wanted.remove(txid) {
+            release(&mut self.named, &wanted.first);
+        }
+    }
+
+    /// What nobody brought in time, by the peers to ask next.
+    fn due(&mut self, now: Timestamp) -> Vec<(PeerId, Vec<Txid>)> {
+        let Relay { wanted, named, .. } = self;
+        let mut asked: HashMap<PeerId, Vec<Txid>> = HashMap::default();
+        wanted.retain(|txid, wanted| {
+            if now.since(wanted.asked) < ANSWER_MAX {
+                return true;
+            }
+            let Some(next) = wanted.others.pop() else {
+                release(named, &wanted.first);
+                return false;
+            };
+            wanted.asked = now;
+            asked.entry(next).or_default().push(*txid);
+            true
+        });
+        let mut asked: Vec<_> = asked.into_iter().collect();
+        asked.sort_unstable();
+        asked
+    }
+}
+
+fn release(named: &mut HashMap<PeerId, usize>, peer: &PeerId) {
+    if let Some(n_named) = named.get_mut(peer) {
+        *n_named -= 1;
+        if *n_named == 0 {
+            named.remove(peer);
+        }
+    }
 }
 
 /// A transaction that this node has asked for.
 struct Wanted {
     asked: Timestamp,
+    /// Who named it first, in whose part of the table it is.
+    first: PeerId,
     /// Others who have it, should the one that was asked not answer.
     others: Vec<PeerId>,
 }
 
 impl Default for Relay {
     fn default() -> Self {
-        Relay { seen: SeenCache::new(SEEN_MAX), wanted: HashMap::default() }
+        let seen = SeenCache::new(SEEN_MAX);
+        Relay { seen, wanted: HashMap::default(), named: HashMap::default() }
     }
 }
 
@@ -64,7 +119,7 @@ impl Network {
     /// A transaction is in this node's mempool that was not there.
     pub fn on_transaction(&self, txid: &Txid) {
         let shared = &self.0;
-        shared.lock(&shared.relay).wanted.remove(txid);
+        shared.lock(&shared.relay).forget(txid);
         let mut is_told = false;
         for peer in shared.all_peers() {
             let mut state = peer.state();
@@ -177,22 +232,23 @@ impl Shared {
 
     pub(super) fn on_inventory(&self, peer: &Peer, txids: &[Txid]) -> Result<(), PeerError> {
         let missing = self.missing(peer, txids)?;
+        if missing.is_empty() {
+            return Ok(());
+        }
         let now = self.host().now();
+        let is_masternode = self.host().masternodes().index_of(&peer.key).is_some();
         let mut asked = Vec::new();
         {
-            let wanted = &mut self.lock(&self.relay).wanted;
+            let relay = &mut self.lock(&self.relay);
             for txid in missing {
-                let n_wanted = wanted.len();
-                match wanted.get_mut(&txid) {
-                    Some(wanted) if wanted.others.len() < OTHERS_MAX => {
+                if let Some(wanted) = relay.wanted.get_mut(&txid) {
+                    let is_new = wanted.first != peer.key && !wanted.others.contains(&peer.key);
+                    if is_new && wanted.others.len() < OTHERS_MAX {
                         wanted.others.push(peer.key);
                     }
-                    Some(_) => {}
-                    None if n_wanted < WANTED_MAX => {
-                        wanted.insert(txid, Wanted { asked: now, others: Vec::new() });
-                        asked.push(txid);
-                    }
-                    None => {}
+                } else if relay.is_free(&peer.key, is_masternode) {
+                    relay.want(txid, peer.key, now);
+                    asked.push(txid);
                 }
             }
         }
@@ -201,8 +257,11 @@ impl Shared {
     }
 
     /// What was pending there when the connection began; the engine there answers with
-    /// certificates.
+    /// certificates. Once for each connection: one packet makes up to 40 questions.
     pub(super) fn on_pending(&self, peer: &Peer, txids: &[Txid]) -> Result<(), PeerError> {
+        if std::mem::replace(&mut peer.state().has_told_pending, true) {
+            return Ok(());
+        }
         let missing = self.missing(peer, txids)?;
         for some in missing.chunks(CERTIFIED_ASKED_MAX) {
             self.send_to(peer, &Message::Request(Request::Transactions(some.to_vec())));
@@ -230,22 +289,8 @@ impl Shared {
 
     /// Asks others for what the first did not bring.
     fn ask_again(&self) {
-        let now = self.host().now();
-        let mut asked: Vec<(PeerId, Vec<Txid>)> = Vec::new();
-        let is_due = |wanted: &Wanted| now.since(wanted.asked) >= ANSWER_MAX;
-        self.lock(&self.relay).wanted.retain(|txid, wanted| {
-            if !is_due(wanted) {
-                return true;
-            }
-            let Some(next) = wanted.others.pop() else { return false };
-            wanted.asked = now;
-            match asked.iter_mut().find(|(peer, _)| *peer == next) {
-                Some((_, txids)) => txids.push(*txid),
-                None => asked.push((next, vec![*txid])),
-            }
-            true
-        });
-        for (key, mut txids) in asked {
+        let due = self.lock(&self.relay).due(self.host().now());
+        for (key, mut txids) in due {
             txids.sort_unstable();
             if let Some(peer) = self.peer(&key) {
                 self.ask_for(&peer, txids);
@@ -257,10 +302,14 @@ impl Shared {
 /// Tells peers of transactions, which gather for a moment, and asks again for those that did not
 /// come.
 pub(super) async fn tell(shared: Arc<Shared>) {
+    let mut looked = Instant::now();
     loop {
         let is_told = timeout(ANSWER_MAX, shared.telling.notified()).await.is_ok();
-        if !is_told {
+        if looked.elapsed() >= ANSWER_MAX {
+            looked = Instant::now();
             shared.ask_again();
+        }
+        if !is_told {
             continue;
         }
         sleep(GATHER).await;
@@ -283,8 +332,11 @@ fn frame(message: &Message) -> Frame {
 /// Messages that are remembered as relayed.
 const SEEN_MAX: usize = 50_000;
 
-/// Transactions that are asked for at a time.
+/// Transactions that are asked for at a time; those that masternodes name are not counted out.
 const WANTED_MAX: usize = 50_000;
+
+/// Those of one peer that is no masternode: a full inventory.
+const WANTED_PER_PEER_MAX: usize = IDS_MAX;
 
 /// Peers that are remembered as having one.
 const OTHERS_MAX: usize = 4;
@@ -300,3 +352,54 @@ const ANSWER_MAX: Duration = Duration::from_secs(1);
 
 /// How long what is told gathers.
 const GATHER: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::keys::KeyPair;
+
+    fn peer(n: u8) -> PeerId {
+        KeyPair::from_seed(&[n]).public()
+    }
+
+    fn txid(n: usize) -> Txid {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&(n as u64).to_be_bytes());
+        Txid::from_bytes(bytes)
+    }
+
+    #[test]
+    fn one_peer_fills_its_own_part_of_the_table_only() {
+        let mut relay = Relay::default();
+        let mut n_wanted = 0;
+        while relay.is_free(&peer(1), false) {
+            relay.want(txid(n_wanted), peer(1), Timestamp(0));
+            n_wanted += 1;
+        }
+        assert_eq!(n_wanted, WANTED_PER_PEER_MAX);
+        assert!(relay.is_free(&peer(2), false));
+        relay.forget(&txid(0));
+        assert!(relay.is_free(&peer(1), false));
+    }
+
+    #[test]
+    fn strangers_leave_room_for_masternodes() {
+        let mut relay = Relay::default();
+        (0..WANTED_MAX).for_each(|n| {
+            relay.want(txid(n), peer(u8::try_from(n / 10_000).unwrap()), Timestamp(0))
+        });
+        assert!(!relay.is_free(&peer(9), false) && relay.is_free(&peer(9), true));
+    }
+
+    #[test]
+    fn what_does_not_come_is_asked_of_others_and_then_forgotten() {
+        let mut relay = Relay::default();
+        relay.want(txid(1), peer(1), Timestamp(0));
+        relay.wanted.get_mut(&txid(1)).unwrap().others.push(peer(2));
+        assert!(relay.due(Timestamp(999)).is_empty());
+        assert_eq!(relay.due(Timestamp(1_000)), [(peer(2), vec![txid(1)])]);
+        assert!(relay.due(Timestamp(1_500)).is_empty());
+        assert!(relay.due(Timestamp(2_000)).is_empty());
+        assert!(relay.wanted.is_empty() && relay.named.is_empty());
+    }
+}

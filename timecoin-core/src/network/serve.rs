@@ -12,6 +12,7 @@ use crate::peers::book::ADDRESSES_PER_MESSAGE_MAX;
 use crate::peers::rate::Class;
 use crate::peers::score::Misbehavior;
 use crate::peers::slots::Direction;
+use crate::types::encode::encoded_len;
 use crate::types::hash::Txid;
 use crate::types::message::Message;
 
@@ -44,6 +45,10 @@ impl Shared {
         if addresses.len() > ADDRESSES_PER_MESSAGE_MAX {
             return Err(PeerError::Misbehavior(Misbehavior::TooManyAddresses));
         }
+        // Addresses are sent where they are asked for, which is once.
+        if std::mem::replace(&mut peer.state().has_told_addresses, true) {
+            return Ok(());
+        }
         let now = self.host().now();
         self.core().book.add(peer.address.ip(), addresses, now);
         self.dialling.notify_one();
@@ -64,41 +69,52 @@ impl Shared {
             return Err(PeerError::Misbehavior(Misbehavior::Undecodable));
         }
         for transaction in txids.iter().filter_map(|txid| self.host().transaction(txid)) {
+            if !peer.outbox().has_room_to_serve(Class::Transactions, encoded_len(&*transaction)) {
+                break;
+            }
             self.send_to(peer, &Message::Transaction(transaction));
         }
         Ok(())
     }
 
-    /// Answers on a thread that may wait for the disk. Where too many are being answered this one
-    /// is answered with nothing: the peer asks another.
+    /// Answers on a thread that may wait for the disk. Where too many are being answered, or too
+    /// many of this peer's, or it has yet to read what was answered before, this one is answered
+    /// with nothing: the peer asks another.
     pub(super) fn on_get_blocks(self: &Arc<Self>, peer: &Arc<Peer>, question: GetBlocks) {
         let GetBlocks { id, from, count } = question;
-        let is_free = self.n_serving.fetch_add(1, Ordering::SeqCst) < SERVING_MAX;
-        let serving = Serving(Arc::clone(self));
+        let n_serving = self.n_serving.fetch_add(1, Ordering::SeqCst);
+        let n_of_peer = peer.counts.n_serving.fetch_add(1, Ordering::SeqCst);
+        let serving = Serving(Arc::clone(self), Arc::clone(peer));
+        let is_free = n_serving < SERVING_MAX
+            && n_of_peer < SERVING_PER_PEER_MAX
+            && peer.outbox().has_room_to_serve(Class::Sync, 0);
         let is_sane = from.0 > 0 && (1..=BLOCKS_MAX).contains(&count);
         if !is_free || !is_sane || from > self.host().tip().height {
             return self.say(peer, Class::Sync, &Packet::Blocks(Blocks { id, blocks: Vec::new() }));
         }
-        let peer = Arc::clone(peer);
-        tokio::task::spawn_blocking(move || {
-            let shared = &serving.0;
+        self.tasks.spawn_blocking(move || {
+            let Serving(shared, peer) = &serving;
             let blocks = shared.host().blocks(from, count, ANSWER_BYTES_MAX);
-            shared.say(&peer, Class::Sync, &Packet::Blocks(Blocks { id, blocks }));
+            shared.say(peer, Class::Sync, &Packet::Blocks(Blocks { id, blocks }));
         });
     }
 }
 
 /// Counts itself out, also where the store panics.
-struct Serving(Arc<Shared>);
+struct Serving(Arc<Shared>, Arc<Peer>);
 
 impl Drop for Serving {
     fn drop(&mut self) {
         self.0.n_serving.fetch_sub(1, Ordering::SeqCst);
+        self.1.counts.n_serving.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 /// Questions that are being answered from the store at a time.
 const SERVING_MAX: usize = 16;
+
+/// Those of one peer: as many as a node asks of one at a time.
+const SERVING_PER_PEER_MAX: usize = 2;
 
 /// An answer ends before it has more, but for one block, which is at most 4 MB.
 const ANSWER_BYTES_MAX: usize = 2_000_000;

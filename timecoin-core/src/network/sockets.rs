@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::connection::{Socket, run};
 use super::error::PeerError;
+use super::packet::Refusal;
 use super::settings::PeerTarget;
 use super::{Shared, book};
 use crate::peers::address::{PeerAddress, canonical};
@@ -145,7 +146,10 @@ async fn converse(shared: &Arc<Shared>, socket: Socket) {
         None if matches!(error, PeerError::Closed) => {}
         None => {
             tracing::debug!(%address, %error, "no peer there");
-            if matches!(error, PeerError::Refuses(super::Refusal::Itself)) {
+            // The end that listens is the one that notices.
+            let itself = Refusal::Itself;
+            if matches!(&error, PeerError::Refuses(why) | PeerError::Refused(why) if *why == itself)
+            {
                 shared.core().book.remove(address);
             }
             failed(shared, address);

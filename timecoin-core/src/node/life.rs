@@ -210,6 +210,7 @@ impl Node {
         let live = live(
             Arc::clone(&living.shared),
             engine,
+            living.network.clone(),
             living.stop.clone(),
             Arc::clone(&living.closed),
         );
@@ -309,7 +310,13 @@ impl Drop for Living {
 }
 
 /// One node's life on the runtime, from its start to its end.
-async fn live(shared: Arc<Shared>, engine: Engine, stop: CancellationToken, closed: Arc<Bell>) {
+async fn live(
+    shared: Arc<Shared>,
+    engine: Engine,
+    network: Option<Arc<Network>>,
+    stop: CancellationToken,
+    closed: Arc<Bell>,
+) {
     let running = tokio::spawn(run(Arc::clone(&shared), engine));
     if let Err(error) = running.await {
         shared.poison(&error.to_string());
@@ -317,6 +324,10 @@ async fn live(shared: Arc<Shared>, engine: Engine, stop: CancellationToken, clos
     }
     // Reads go on after a failure: only closing lets go of the store.
     stop.cancelled().await;
+    // A closed node's port is free, and its sockets are closed.
+    if let Some(network) = network {
+        network.ended().await;
+    }
     let _ = tokio::task::spawn_blocking(move || end(&shared, &closed)).await;
 }
 
