@@ -38,7 +38,7 @@ bench: ## measures, and prints a table with the ratio to the floor of the same r
 	cargo bench -p timecoin-core --bench consensus
 	cargo bench -p timecoin-core --bench network
 
-soak: ## the long forms: kill -9 under load, many seeds, days of virtual time, large models
+soak: ## the long forms: kill -9 under load, many seeds, days of virtual time, large models, heavy attacks
 	KILLS=$(or $(KILLS),500) cargo test --release -p timecoin-core --test kill -- --nocapture
 	KILLS=$(or $(KILLS),500) cargo test --release -p timecoin-core --test processes -- --nocapture
 	SEEDS=$(or $(SEEDS),100000) cargo test --release -p timecoin-core --test simulation -- --nocapture
@@ -46,6 +46,7 @@ soak: ## the long forms: kill -9 under load, many seeds, days of virtual time, l
 	PAYMENTS=$(or $(PAYMENTS),1000000) DAYS=$(or $(DAYS),7) cargo test --release -p timecoin-core --test flat -- --nocapture
 	SOAK=1 cargo test --release -p timecoin-core --lib storage
 	MODEL=full cargo test --release -p timecoin-core --test model -- --nocapture
+	ATTACK=full cargo test --release -p timecoin-core --test network -- --nocapture
 
 fuzz: ## gives every decoder and the engine inputs guided by coverage, FUZZ_SECONDS each
 	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),20) bash scripts/fuzz.sh

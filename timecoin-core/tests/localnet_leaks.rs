@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use timecoin_core::Amount;
-use timecoin_core::localnet::{LocalNet, LocalNetConfig, LocalStorage};
+use timecoin_core::localnet::{LocalNet, LocalNetConfig, LocalStorage, LocalTransport};
 
 /// Long enough for any machine that is busy with something else.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -45,12 +45,14 @@ fn live(config: LocalNetConfig, is_dropped: bool) -> Option<PathBuf> {
 fn a_closed_net_leaves_no_thread_no_file_and_no_folder() {
     let config =
         LocalNetConfig { block_interval: Duration::from_millis(100), ..LocalNetConfig::new(4, 7) };
+    let sockets = LocalNetConfig { transport: LocalTransport::Tcp, ..config.clone() };
     let on_disk = LocalNetConfig { storage: LocalStorage::TemporaryDirectory, ..config.clone() };
     live(config.clone(), false);
     let before = held();
     for _ in 0..3 {
         for is_dropped in [false, true] {
             assert_eq!(live(config.clone(), is_dropped), None);
+            assert_eq!(live(sockets.clone(), is_dropped), None);
             let folder = live(on_disk.clone(), is_dropped).unwrap();
             assert!(!folder.exists() && !folder.parent().unwrap().exists(), "{folder:?}");
         }

@@ -3,7 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 #![allow(unreachable_pub, reason = "modules of one test")]
 
+mod attacker;
+mod attacks;
+mod attacks_frames;
+mod attacks_handshake;
+mod attacks_peers;
+mod attacks_sync;
+mod attacks_votes;
 mod links;
 mod local;
+mod noise;
 mod proxy;
 mod testkit;

@@ -30,6 +30,7 @@ pub fn genesis(n_masternodes: usize, production: BlockProduction) -> Genesis {
     let masternodes: Vec<_> = (0..n_masternodes).map(|n| keys(n).public()).collect();
     let mut genesis = Genesis::regtest(&masternodes, &[owner().address(); 64]).unwrap();
     genesis.params.block_production = production;
+    genesis.params.block_interval_ms = 200;
     genesis
 }
 
@@ -55,22 +56,31 @@ impl Cluster {
     /// Masternodes that are all connected with each other, and observers that are connected with
     /// the node before them.
     pub fn new(n_masternodes: usize, n_observers: usize, production: BlockProduction) -> Self {
-        let genesis = genesis(n_masternodes, production);
-        let keys: Vec<KeyPair> = (0..n_masternodes + n_observers).map(keys).collect();
-        let nodes: Vec<Node> =
-            keys.iter().map(|keys| Node::open(config(&genesis, keys)).unwrap()).collect();
+        Self::of(genesis(n_masternodes, production), n_masternodes, n_observers)
+    }
+
+    /// The same, where only the first of the masternodes of a genesis are there.
+    pub fn of(genesis: Genesis, n_masternodes: usize, n_observers: usize) -> Self {
+        let keys: Vec<KeyPair> = (0..genesis.masternodes.len() + n_observers).map(keys).collect();
+        let (masternodes, observers) = keys.split_at(genesis.masternodes.len());
+        let there = masternodes[..n_masternodes].iter().chain(observers);
+        let nodes = there.map(|keys| Node::open(config(&genesis, keys)).unwrap()).collect();
         let cluster = Cluster { genesis, keys, nodes };
-        for (position, node) in cluster.nodes.iter().enumerate() {
+        cluster.connect(n_masternodes);
+        cluster
+    }
+
+    fn connect(&self, n_masternodes: usize) {
+        for (position, node) in self.nodes.iter().enumerate() {
             node.start().unwrap();
             let dialled =
                 if position < n_masternodes { 0..position } else { position - 1..position };
-            cluster.nodes[dialled].iter().for_each(|other| node.connect(&target(other)).unwrap());
+            self.nodes[dialled].iter().for_each(|other| node.connect(&target(other)).unwrap());
         }
-        for (position, node) in cluster.nodes.iter().enumerate() {
+        for (position, node) in self.nodes.iter().enumerate() {
             let n_peers = if position < n_masternodes { n_masternodes - 1 } else { 1 };
             wait_for("peers", || node.peers().len() >= n_peers);
         }
-        cluster
     }
 
     pub fn wallet(&self, node: usize) -> Wallet {
