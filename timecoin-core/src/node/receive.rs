@@ -1,8 +1,8 @@
-//! Messages of peers on their way in: gathered in the order in which they come, checked in
-//! batches on a thread that is nobody's, and given to the engine in that order.
+//! Messages of peers on their way in: gathered, checked in batches on a thread that is nobody's,
+//! and given to the engine, each peer's in the order in which they come.
 //!
 //! Who hands a message over never waits: a peer whose part of the queue is full loses what it
-//! sends, and no other peer notices. While nothing waits a message is checked at once; while a
+//! sends. Peers take turns, so that nobody waits for all that another one has sent. While nothing waits a message is checked at once; while a
 //! batch is being checked the next one gathers, so that load makes batches and idleness none.
 
 use std::collections::VecDeque;
@@ -35,15 +35,26 @@ pub(super) struct Receiver {
 
 #[derive(Default)]
 struct Queue {
-    parcels: VecDeque<(PeerId, Arc<Parcel>)>,
-    load: HashMap<PeerId, Load>,
+    lines: HashMap<Line, Waiting>,
+    /// Lines in which something waits, the next one first.
+    turns: VecDeque<Line>,
+    bytes: usize,
     is_working: bool,
 }
 
-/// What of one peer waits.
-#[derive(Clone, Copy, Default)]
-struct Load {
-    messages: usize,
+/// What is checked in the order in which it came.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Line {
+    /// What a peer sends.
+    Peer(PeerId),
+    /// Blocks that a sync hands on, each of which needs the one before, whoever sent it.
+    Sync,
+}
+
+/// What of one line waits.
+#[derive(Default)]
+struct Waiting {
+    parcels: VecDeque<(PeerId, Arc<Parcel>)>,
     bytes: usize,
 }
 
@@ -56,7 +67,7 @@ impl Node {
     /// [`NodeError::Busy`] where too much of this peer waits: the message is lost;
     /// [`NodeError::NotRunning`], [`NodeError::Closed`], [`NodeError::Poisoned`].
     pub fn receive(&self, from: PeerId, parcel: impl Into<Arc<Parcel>>) -> Result<(), NodeError> {
-        self.0.receiver().receive(from, parcel.into())
+        self.0.receiver().receive(Line::Peer(from), from, parcel.into())
     }
 
     /// A reference that does not keep the node alive.
@@ -73,7 +84,7 @@ impl WeakNode {
     /// As [`Node::receive`]; a node that is gone is closed.
     pub(crate) fn receive(&self, from: PeerId, parcel: Arc<Parcel>) -> Result<(), NodeError> {
         let living = self.0.upgrade().ok_or(NodeError::Closed)?;
-        living.receiver().receive(from, parcel)
+        living.receiver().receive(Line::Peer(from), from, parcel)
     }
 }
 
@@ -84,12 +95,13 @@ impl Receiver {
 
     pub(super) fn receive(
         self: &Arc<Self>,
+        line: Line,
         from: PeerId,
         parcel: Arc<Parcel>,
     ) -> Result<(), NodeError> {
         self.shared.life.check_running()?;
         let mut queue = self.lock();
-        if !queue.push(from, parcel) {
+        if !queue.push(line, from, parcel) {
             drop(queue);
             self.shared.metrics.messages_lost.add(1);
             return Err(NodeError::Busy { queue_max: RECEIVED_MAX });
@@ -104,12 +116,12 @@ impl Receiver {
         Ok(())
     }
 
-    /// Checks batches until nothing waits. One thread at a time, so that the order is kept.
+    /// Checks batches until nothing waits. One thread at a time, so that a peer's order is kept.
     fn work(&self) {
         loop {
             let batch = {
                 let mut queue = self.lock();
-                if queue.parcels.is_empty() {
+                if queue.turns.is_empty() {
                     queue.is_working = false;
                     return;
                 }
@@ -140,34 +152,42 @@ impl Receiver {
 impl Queue {
     /// Nothing is taken or worked on any more.
     fn close(&mut self) {
-        self.parcels.clear();
-        self.load.clear();
-        self.is_working = true;
+        *self = Queue { is_working: true, ..Queue::default() };
     }
 
-    /// Puts it in unless too much of this peer waits.
-    fn push(&mut self, from: PeerId, parcel: Arc<Parcel>) -> bool {
-        let load = self.load.entry(from).or_default();
-        let bytes = load.bytes + parcel.bytes_about();
-        let is_full = load.messages >= RECEIVED_MAX || bytes > RECEIVED_BYTES_MAX;
-        if is_full && load.messages > 0 {
+    /// Puts it in unless too much of this peer waits, which is less where much waits of all.
+    fn push(&mut self, line: Line, from: PeerId, parcel: Arc<Parcel>) -> bool {
+        let is_crowded = self.bytes > CROWDED_BYTES && line != Line::Sync;
+        let bytes_max = if is_crowded { CROWDED_PEER_BYTES_MAX } else { RECEIVED_BYTES_MAX };
+        let waiting = self.lines.entry(line).or_default();
+        let bytes = waiting.bytes + parcel.bytes_about();
+        let is_full = waiting.parcels.len() >= RECEIVED_MAX || bytes > bytes_max;
+        if waiting.parcels.is_empty() {
+            self.turns.push_back(line);
+        } else if is_full {
             return false;
         }
-        *load = Load { messages: load.messages + 1, bytes };
-        self.parcels.push_back((from, parcel));
+        self.bytes += bytes - waiting.bytes;
+        waiting.bytes = bytes;
+        waiting.parcels.push_back((from, parcel));
         true
     }
 
     fn take(&mut self) -> Vec<(PeerId, Arc<Parcel>)> {
-        let n_taken = self.parcels.len().min(BATCH_MAX);
-        let taken: Vec<_> = self.parcels.drain(..n_taken).collect();
-        for (from, parcel) in &taken {
-            if let Some(load) = self.load.get_mut(from) {
-                load.messages -= 1;
-                load.bytes -= parcel.bytes_about();
-                if load.messages == 0 {
-                    self.load.remove(from);
-                }
+        let mut taken = Vec::new();
+        while taken.len() < BATCH_MAX {
+            let Some(line) = self.turns.pop_front() else { break };
+            let waiting = self.lines.get_mut(&line).expect("something waits in it");
+            let n_taken = waiting.parcels.len().min(TURN_MAX).min(BATCH_MAX - taken.len());
+            for (from, parcel) in waiting.parcels.drain(..n_taken) {
+                waiting.bytes -= parcel.bytes_about();
+                self.bytes -= parcel.bytes_about();
+                taken.push((from, parcel));
+            }
+            if waiting.parcels.is_empty() {
+                self.lines.remove(&line);
+            } else {
+                self.turns.push_back(line);
             }
         }
         taken
@@ -257,6 +277,15 @@ const RECEIVED_MAX: usize = 16_384;
 /// Their bytes: as many full blocks as one answer to a node that is behind may hold, and more.
 const RECEIVED_BYTES_MAX: usize = 64_000_000;
 
+/// Where the messages of all peers take more, a peer may have less: that of the next constant.
+const CROWDED_BYTES: usize = 256_000_000;
+
+/// Enough for the votes of a busy moment; a block is taken where nothing else of its sender waits.
+const CROWDED_PEER_BYTES_MAX: usize = 1_000_000;
+
+/// Messages of one peer that are taken before the next peer's turn.
+const TURN_MAX: usize = 16;
+
 /// Messages checked together.
 const BATCH_MAX: usize = 1_024;
 
@@ -278,21 +307,59 @@ mod tests {
         }
     }
 
+    fn push(queue: &mut Queue, from: PeerId, parcel: Arc<Parcel>) -> bool {
+        queue.push(Line::Peer(from), from, parcel)
+    }
+
     #[test]
     fn a_peer_fills_its_own_part_only_and_everything_is_in_order() {
         let [loud, quiet] = [b"loud", b"quit"].map(|seed| KeyPair::from_seed(seed).public());
         let mut queue = Queue::default();
-        let n_taken = (0..RECEIVED_MAX + 10).filter(|n| queue.push(loud, parcel(*n))).count();
+        let n_taken = (0..RECEIVED_MAX + 10).filter(|n| push(&mut queue, loud, parcel(*n))).count();
         assert_eq!(n_taken, RECEIVED_MAX);
-        assert!(queue.push(quiet, parcel(7)));
+        assert!(push(&mut queue, quiet, parcel(7)));
         let mut of_loud = Vec::new();
-        while !queue.parcels.is_empty() {
+        while !queue.turns.is_empty() {
             let batch = queue.take();
             assert!(batch.len() <= BATCH_MAX);
             of_loud.extend(batch.iter().filter(|(from, _)| *from == loud).map(|(_, p)| height(p)));
         }
         assert_eq!(of_loud, (0..RECEIVED_MAX as u64).collect::<Vec<_>>());
-        assert!(queue.load.is_empty() && queue.push(loud, parcel(0)));
+        assert!(queue.lines.is_empty() && queue.bytes == 0 && push(&mut queue, loud, parcel(0)));
+    }
+
+    #[test]
+    fn peers_take_turns() {
+        let [loud, quiet] = [b"loud", b"quit"].map(|seed| KeyPair::from_seed(seed).public());
+        let mut queue = Queue::default();
+        (0..1_000).for_each(|n| assert!(push(&mut queue, loud, parcel(n))));
+        assert!(push(&mut queue, quiet, parcel(7)));
+        let position = queue.take().iter().position(|(from, _)| *from == quiet);
+        assert_eq!(position, Some(TURN_MAX));
+    }
+
+    #[test]
+    fn blocks_of_a_sync_keep_their_order_whoever_sent_them() {
+        let [loud, quiet] = [b"loud", b"quit"].map(|seed| KeyPair::from_seed(seed).public());
+        let mut queue = Queue::default();
+        (0..1_000).for_each(|n| assert!(push(&mut queue, loud, parcel(n))));
+        for (from, n) in [(loud, 1_001), (quiet, 1_002), (loud, 1_003)] {
+            assert!(queue.push(Line::Sync, from, parcel(n)));
+        }
+        let taken = queue.take();
+        let blocks = taken.iter().map(|(_, parcel)| height(parcel)).filter(|n| *n > 1_000);
+        assert!(blocks.eq([1_001, 1_002, 1_003]));
+    }
+
+    #[test]
+    fn where_much_waits_of_all_each_may_have_less() {
+        let mut queue = Queue::default();
+        let large = Arc::new(Parcel::of_bytes(vec![0; RECEIVED_BYTES_MAX]));
+        let peer = |n: u8| KeyPair::from_seed(&[n]).public();
+        (0..5).for_each(|n| assert!(push(&mut queue, peer(n), Arc::clone(&large))));
+        let block = Arc::new(Parcel::of_bytes(vec![0; 4_000_000]));
+        let pushed = [0, 1].map(|_| push(&mut queue, peer(9), Arc::clone(&block)));
+        assert_eq!(pushed, [true, false]);
     }
 
     #[test]
@@ -300,9 +367,9 @@ mod tests {
         let from = KeyPair::from_seed(b"loud").public();
         let mut queue = Queue::default();
         let large = Arc::new(Parcel::of_bytes(vec![0; RECEIVED_BYTES_MAX + 1]));
-        assert!(queue.push(from, Arc::clone(&large)));
-        assert!(!queue.push(from, large) && !queue.push(from, parcel(1)));
+        assert!(push(&mut queue, from, Arc::clone(&large)));
+        assert!(!push(&mut queue, from, large) && !push(&mut queue, from, parcel(1)));
         queue.take();
-        assert!(queue.push(from, parcel(1)));
+        assert!(push(&mut queue, from, parcel(1)));
     }
 }

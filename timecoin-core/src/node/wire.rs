@@ -10,7 +10,7 @@ use super::error::NodeError;
 use super::event::NodeEventKind;
 use super::parcel::Parcel;
 use super::peers::Peers;
-use super::receive::Receiver;
+use super::receive::{Line, Receiver};
 use super::shared::Shared;
 use crate::engine::input::PeerId;
 use crate::engine::output::To;
@@ -64,9 +64,9 @@ pub(super) struct Served {
 }
 
 impl Served {
-    fn receive(&self, from: PeerId, parcel: Parcel) {
+    fn receive(&self, line: Line, from: PeerId, parcel: Parcel) {
         let Some(receiver) = self.receiver.upgrade() else { return };
-        if let Err(error) = receiver.receive(from, Arc::new(parcel)) {
+        if let Err(error) = receiver.receive(line, from, Arc::new(parcel)) {
             tracing::trace!(%error, "a peer's message is lost");
         }
     }
@@ -79,11 +79,14 @@ impl Served {
 
 impl Host for Served {
     fn receive_bytes(&self, from: PeerId, message: Vec<u8>) {
-        self.receive(from, Parcel::of_bytes(message));
+        self.receive(Line::Peer(from), from, Parcel::of_bytes(message));
     }
 
     fn receive(&self, from: PeerId, message: Message) {
-        Served::receive(self, from, Parcel::of(message));
+        // A block that comes as a value is one that a sync has put in order.
+        let is_synced = matches!(message, Message::Decided(_));
+        let line = if is_synced { Line::Sync } else { Line::Peer(from) };
+        Served::receive(self, line, from, Parcel::of(message));
     }
 
     fn now(&self) -> Timestamp {
