@@ -21,6 +21,24 @@ pub(super) struct Joiner {
     streams: [Partial; Class::ALL.len()],
 }
 
+/// Gives `take` the frames that records hold and returns the memory that the unfinished rest takes:
+/// for tests with any bytes, what a node does with those of a peer.
+///
+/// # Errors
+/// The one that would end the connection.
+#[doc(hidden)]
+pub fn join_records(
+    records: &[&[u8]],
+    bytes_max: usize,
+    mut take: impl FnMut(Class, Vec<u8>),
+) -> Result<usize, PeerError> {
+    let mut joiner = Joiner::default();
+    for record in records {
+        joiner.push(record, |_| bytes_max, &mut take)?;
+    }
+    Ok(joiner.bytes())
+}
+
 /// What is there of a stream's next frame.
 #[derive(Default)]
 struct Partial {

@@ -41,6 +41,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use error::PeerError;
+#[doc(hidden)]
+pub use frame::join_records;
 pub use host::{Host, NetworkEvent};
 pub use packet::{
     AGENT_BYTES_MAX, Attach, BLOCKS_MAX, Blocks, CompactProposal, GetBlocks, Hello, Packet,

@@ -27,7 +27,9 @@ pub(crate) fn chain() -> &'static Chain {
     CHAIN.get_or_init(network::chain)
 }
 
-fn canonical<T: BorshSerialize + BorshDeserialize + PartialEq + Debug>(bytes: &[u8]) -> Option<T> {
+pub(crate) fn canonical<T: BorshSerialize + BorshDeserialize + PartialEq + Debug>(
+    bytes: &[u8],
+) -> Option<T> {
     let value: T = decode("input", bytes, usize::MAX).ok()?;
     assert_eq!(encode(&value), bytes, "two forms of {value:?}");
     assert_eq!(encoded_len(&value), bytes.len());
@@ -174,8 +176,10 @@ fn verify(message: Message) -> bool {
 #[cfg(not(libfuzzer))]
 pub(crate) fn assert_corpora_are_accepted() {
     use super::plain::corpus;
+    use timecoin_core::network::{Hello, Packet};
+    use timecoin_core::peers::book::AddressBook;
     type Accepts = fn(&[u8]) -> bool;
-    let accepts: [(&str, Accepts); 12] = [
+    let accepts: [(&str, Accepts); 15] = [
         ("transaction", |b| decode::<Transaction>("", b, b.len()).is_ok()),
         ("header", |b| decode::<BlockHeader>("", b, b.len()).is_ok()),
         ("block", |b| decode::<Block>("", b, b.len()).is_ok()),
@@ -188,6 +192,9 @@ pub(crate) fn assert_corpora_are_accepted() {
         ("evidence", |b| decode::<Evidence>("", b, b.len()).is_ok()),
         ("message", |b| decode::<Message>("", b, b.len()).is_ok()),
         ("record", |b| decode::<Record>("", b, b.len()).is_ok()),
+        ("packet", |b| decode::<Packet>("", b, b.len()).is_ok()),
+        ("hello", |b| decode::<Hello>("", b, b.len()).is_ok()),
+        ("address_book", |b| AddressBook::decode(&b[1..], true).is_ok_and(|book| !book.is_empty())),
     ];
     for (target, accepts) in accepts {
         let n_accepted = corpus(target).iter().filter(|entry| accepts(entry)).count();

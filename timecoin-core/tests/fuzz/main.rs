@@ -14,6 +14,7 @@ mod network;
 mod plain;
 mod tape;
 mod texts;
+mod wire;
 
 /// A target: its name, what it does, and how many inputs a test run gives it.
 type Target = (&'static str, fn(&[u8]), usize);
@@ -36,6 +37,11 @@ const TARGETS: &[Target] = &[
     ("amount", texts::amount, 5_000),
     ("names", texts::names, 5_000),
     ("log_scan", logs::scan, 300),
+    ("packet", wire::packet, 2_000),
+    ("hello", wire::hello, 2_000),
+    ("joiner", wire::joiner, 2_000),
+    ("peer_target", wire::peer_target, 5_000),
+    ("address_book", wire::address_book, 500),
     ("engine", engine::run, 60),
 ];
 

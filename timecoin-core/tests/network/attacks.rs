@@ -41,24 +41,27 @@ pub struct Attacked {
     events: Subscription,
     traffic: Traffic,
     memory: usize,
-    /// One at a time: memory is the process's.
-    _alone: MutexGuard<'static, ()>,
+    /// One at a time, since memory is the process's; none where most of an attack is waiting.
+    _alone: Option<MutexGuard<'static, ()>>,
 }
 
 impl Attacked {
     /// Four masternodes.
     pub fn begin() -> Self {
-        Self::begin_with(4)
+        Self::begin_with(4, Some(alone()))
+    }
+
+    /// The same, while others go on.
+    pub fn begin_beside() -> Self {
+        Self::begin_with(4, None)
     }
 
     /// Three masternodes of four; the attacker has the key of the last.
     pub fn begin_with_traitor() -> Self {
-        Self::begin_with(3)
+        Self::begin_with(3, Some(alone()))
     }
 
-    fn begin_with(n_there: usize) -> Self {
-        static ALONE: Mutex<()> = Mutex::new(());
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    fn begin_with(n_there: usize, alone: Option<MutexGuard<'static, ()>>) -> Self {
         // One epoch, so that what an attacker signs is of the present one.
         let mut genesis = genesis(4, BlockProduction::Interval);
         genesis.params.epoch_blocks = 1_000_000;
@@ -122,6 +125,11 @@ fn wait_event<T>(events: &Subscription, find: impl Fn(&NodeEventKind) -> Option<
             return found;
         }
     }
+}
+
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Payments, one after the other, until it ends.

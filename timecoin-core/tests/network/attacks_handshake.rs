@@ -29,7 +29,7 @@ fn a_thousand_slow_handshakes_hold_no_more_than_their_places() {
 
 #[test]
 fn what_is_no_handshake_is_closed() {
-    let net = Attacked::begin();
+    let net = Attacked::begin_beside();
     let forms: [&[u8]; 6] = [
         b"GET / HTTP/1.1\r\nHost: node\r\n\r\n",
         &[0; 64],

@@ -117,7 +117,7 @@ fn a_flood_of_addresses_fills_no_book() {
 /// reading: all of them are let go of, and none takes more memory than its queue.
 #[test]
 fn who_is_silent_or_reads_nothing_is_let_go_of() {
-    let net = Attacked::begin();
+    let net = Attacked::begin_beside();
     let genesis = &net.cluster.genesis;
     wait_for("blocks", || net.victim().tip().height.0 >= 10);
     let mut half = Attacker::encrypt(net.victim());

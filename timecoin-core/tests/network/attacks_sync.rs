@@ -33,7 +33,7 @@ fn blocks(net: &Attacked, from: u64, n: u64) -> Vec<Decided> {
 /// A node that begins while liars tell it of blocks that there are not, and say nothing more.
 #[test]
 fn claims_that_nobody_proves_keep_no_newcomer_from_the_tip() {
-    let net = Attacked::begin();
+    let net = Attacked::begin_beside();
     blocks(&net, 1, 30);
     let newcomer = Node::open(config(&net.cluster.genesis, &stranger(100))).unwrap();
     newcomer.start().unwrap();
@@ -138,7 +138,7 @@ fn answers_that_nobody_asked_for_ban_their_sender() {
 /// An answer that comes a byte at a time is not waited for longer than one that does not come.
 #[test]
 fn an_answer_of_one_byte_at_a_time_keeps_nobody_waiting() {
-    let net = Attacked::begin();
+    let net = Attacked::begin_beside();
     let real = blocks(&net, 1, 30);
     let newcomer = Node::open(config(&net.cluster.genesis, &stranger(100))).unwrap();
     newcomer.start().unwrap();

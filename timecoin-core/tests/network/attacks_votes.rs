@@ -2,7 +2,6 @@
 //! of four that is a traitor.
 
 use timecoin_core::network::Packet;
-use timecoin_core::types::certificate::Seal;
 use timecoin_core::types::message::Message;
 use timecoin_core::types::vote::{RejectReason, Vote, VoteBatch};
 use timecoin_core::{
@@ -155,10 +154,8 @@ fn blocks_that_nobody_decided_move_nobodys_tip() {
     let genesis = &net.cluster.genesis;
     wait_for("a block", || net.victim().tip().height.0 >= 2);
     let real = net.victim().block(Height(2)).unwrap().unwrap();
-    let none = |_: &Decided| Vec::new();
-    let twice = |real: &Decided| vec![real.certificate.seals[0]; 3];
-    let forms: [&dyn Fn(&Decided) -> Vec<Seal>; 2] = [&none, &twice];
-    for (position, seals) in forms.into_iter().enumerate() {
+    let one = real.certificate.seals[0];
+    for (position, seals) in [Vec::new(), vec![one; 3]].into_iter().enumerate() {
         let keys = stranger(position);
         let mut attacker = Attacker::join(net.victim(), genesis, &keys);
         let before = net.victim().tip().height.0;
@@ -170,7 +167,7 @@ fn blocks_that_nobody_decided_move_nobodys_tip() {
                 round: Round(0),
                 block: block.header.hash(),
                 epoch: real.certificate.epoch,
-                seals: seals(&real),
+                seals: seals.clone(),
             };
             let decided = Decided { block: block.into(), certificate };
             if attacker.say(&Packet::Message(Message::Decided(decided))).is_err() {
