@@ -457,6 +457,13 @@ static void wrong_arguments(void) {
     EXPECT(tc_node_start(node), TC_ERROR_ALREADY_STARTED);
     TRUE(units == 7);
 
+    /* The struct of a program that was compiled before events told of peers. */
+    tc_event_info_t event_info = {.struct_size = offsetof(tc_event_info_t, until_ms), .until_ms = 7};
+    OK(tc_event_info((tc_event_t){live[EVENT]}, &event_info));
+    TRUE(event_info.sequence > 0 && event_info.until_ms == 7);
+    event_info.struct_size--;
+    INVALID_ARGUMENT(tc_event_info((tc_event_t){live[EVENT]}, &event_info));
+
     /* A text that does not fit says how much it takes, and is not begun. */
     EXPECT(tc_amount_to_text(150000000, text, 5, &required), TC_ERROR_BUFFER_TOO_SMALL);
     TRUE(required == sizeof "1.5 TIME" && strcmp(text, "unchanged") == 0);
