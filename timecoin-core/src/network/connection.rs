@@ -128,9 +128,10 @@ async fn introduce(
         stop,
         shaper: shared.shaper.clone(),
     });
-    shared.on_seen_as(peer.key, hello.sees);
-    if side == Side::Listener {
-        link.say(&own).await?;
+    match side {
+        // Whoever dials may say anything.
+        Side::Listener => link.say(&own).await?,
+        Side::Dialler => shared.on_seen_as(peer.key, hello.sees),
     }
     Ok((peer, link))
 }
@@ -277,7 +278,11 @@ impl Link {
             self.say(&Packet::Refused(refusal.clone())).await?;
             return Err(PeerError::Refuses(refusal));
         };
-        self.say(&own_attach(shared, connection, side)).await?;
+        // A peer without the connection that its blocks are to go over gets none.
+        if let Err(error) = self.say(&own_attach(shared, connection, side)).await {
+            peer.stop.cancel();
+            return Err(error);
+        }
         self.lane = Lane::Blocks;
         Ok((peer, self))
     }

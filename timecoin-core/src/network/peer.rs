@@ -41,8 +41,9 @@ pub(super) struct Peer {
 /// What a peer's two tasks and the rest of the node share.
 pub(super) struct State {
     pub(super) tip: PeerTip,
-    /// Transactions that it has or was told of.
-    pub(super) known: SeenCache<Txid>,
+    /// Transactions that it has or was told of, by the beginnings of their ids: whoever makes two
+    /// alike hides one of them from itself.
+    known: SeenCache<u64>,
     /// Transactions to tell it of.
     pub(super) announced: Vec<Txid>,
     /// The ping that is not answered.
@@ -118,6 +119,14 @@ pub(super) struct Introduction {
     pub(super) since: Timestamp,
     pub(super) stop: CancellationToken,
     pub(super) shaper: Option<Arc<dyn Shaper>>,
+}
+
+impl State {
+    /// The peer has a transaction, or is told of it; whether that is new.
+    pub(super) fn knows(&mut self, txid: &Txid) -> bool {
+        let start = *txid.as_bytes().first_chunk().expect("32 bytes begin with 8");
+        self.known.insert(u64::from_le_bytes(start))
+    }
 }
 
 impl Peer {
@@ -226,5 +235,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Transactions that are remembered as known to a peer: two mempools.
+/// Transactions that are remembered as known to a peer: two mempools, and as many again, which
+/// take less than 1 MB.
 const KNOWN_MAX: usize = 20_000;

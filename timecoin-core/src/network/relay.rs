@@ -123,7 +123,7 @@ impl Network {
         let mut is_told = false;
         for peer in shared.all_peers() {
             let mut state = peer.state();
-            if state.known.insert(*txid) && state.announced.len() < IDS_MAX {
+            if state.knows(txid) && state.announced.len() < IDS_MAX {
                 state.announced.push(*txid);
                 is_told = true;
             }
@@ -190,7 +190,7 @@ impl Shared {
 
     pub(super) fn send_to(&self, peer: &Peer, message: &Message) {
         if let Message::Transaction(transaction) = message {
-            peer.state().known.insert(transaction.txid());
+            peer.state().knows(&transaction.txid());
         }
         peer.send(class_of_message(message), frame(message));
     }
@@ -209,7 +209,7 @@ impl Shared {
         };
         let frame = frame(message);
         for peer in peers {
-            if txid.is_none_or(|txid| peer.state().known.insert(txid)) {
+            if txid.is_none_or(|txid| peer.state().knows(&txid)) {
                 peer.send(class_of_message(message), Arc::clone(&frame));
             }
         }
@@ -221,7 +221,7 @@ impl Shared {
         if !pending.is_empty() {
             let mut state = peer.state();
             pending.iter().for_each(|txid| {
-                state.known.insert(*txid);
+                state.knows(txid);
             });
             drop(state);
             self.say(peer, Class::Control, &Packet::Pending(pending));
@@ -275,7 +275,7 @@ impl Shared {
         }
         let mut state = peer.state();
         txids.iter().for_each(|txid| {
-            state.known.insert(*txid);
+            state.knows(txid);
         });
         drop(state);
         Ok(txids.iter().filter(|txid| !self.host().is_known(txid)).copied().collect())
