@@ -34,6 +34,7 @@ pub struct Attacker {
     opener: Cipher,
     streams: [Vec<u8>; 5],
     heard: VecDeque<Packet>,
+    n_waits: u64,
 }
 
 /// A socket to a node, with nothing said.
@@ -94,8 +95,9 @@ impl Attacker {
         let [from_dialler, from_listener] = state.split();
         let (sealer, opener) =
             if is_dialler { (from_dialler, from_listener) } else { (from_listener, from_dialler) };
-        let (streams, heard) = Default::default();
-        Ok(Attacker { stream, hash: state.hash, is_dialler, sealer, opener, streams, heard })
+        let (streams, heard, n_waits) = Default::default();
+        let hash = state.hash;
+        Ok(Attacker { stream, hash, is_dialler, sealer, opener, streams, heard, n_waits })
     }
 
     /// What an honest peer with these keys would say of itself, with an empty ledger.
@@ -191,12 +193,19 @@ impl Attacker {
         }
     }
 
-    /// Waits until everything that was sent before has been dealt with.
+    /// Waits until everything that was sent before has been dealt with. It asks again whenever it
+    /// hears something else: the question may be over the rate as well.
     pub fn wait_heard(&mut self) -> io::Result<()> {
-        self.say(&Packet::Ping(Ping { nonce: u64::MAX, tip: tip(0) }))?;
-        self.hear_of(|packet| {
-            matches!(packet, Packet::Pong(p) if p.nonce == u64::MAX).then_some(())
-        })
+        self.n_waits += 1;
+        let nonce = u64::MAX - self.n_waits;
+        let ping = Packet::Ping(Ping { nonce, tip: tip(0) });
+        self.say(&ping)?;
+        let deadline = Instant::now() + LONG;
+        while !matches!(self.hear()?, Packet::Pong(pong) if pong.nonce == nonce) {
+            assert!(Instant::now() < deadline, "not heard");
+            self.say(&ping)?;
+        }
+        Ok(())
     }
 
     /// Waits until the node ends the connection.

@@ -85,7 +85,7 @@ fn a_flood_of_addresses_fills_no_book() {
     let net = Attacked::begin();
     let folder = tempfile::tempdir().unwrap();
     let genesis = &net.cluster.genesis;
-    let settings = config(genesis, &stranger(100)).with_data_dir(folder.path());
+    let settings = config(genesis, &stranger(9_999)).with_data_dir(folder.path());
     let node = Node::open(settings).unwrap();
     node.start().unwrap();
     // Of a range that nobody has, one subnet of it.

@@ -170,7 +170,8 @@ fn claims_against_a_node_at_the_tip_cost_a_question_each() {
     for n in 0..scale(1_000, 100_000) as u64 {
         attacker.say(&Packet::Tip(tip(height + n % 3))).unwrap();
     }
-    attacker.wait_heard().unwrap();
+    let heard = attacker.wait_heard();
+    assert!(heard.is_ok(), "{}", net.wait_disconnected(&stranger(0).public()));
     let before = net.victim().tip().height;
     wait_for("blocks", || net.victim().tip().height.0 > before.0 + 3);
     net.end();
