@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::packet::PeerTip;
 use crate::engine::input::PeerId;
 use crate::sync::Progress;
-use crate::types::chain::{Height, Timestamp};
+use crate::types::chain::{Epoch, Height, Timestamp};
 use crate::types::hash::{Txid, Wtxid};
 use crate::types::keys::PublicKey;
 use crate::types::masternode_set::MasternodeSet;
@@ -31,6 +31,9 @@ pub trait Host: Send + Sync {
 
     /// The last height whose certificate can be verified: the end of an epoch.
     fn verifiable(&self) -> Height;
+
+    /// The epoch of a height.
+    fn epoch_of(&self, height: Height) -> Epoch;
 
     /// A transaction that is neither confirmed nor refused.
     fn transaction(&self, txid: &Txid) -> Option<Arc<Transaction>>;

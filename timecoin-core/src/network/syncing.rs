@@ -15,7 +15,7 @@ use crate::peers::score::Misbehavior;
 use crate::sync::BadAnswer;
 use crate::types::chain::Height;
 use crate::types::encode::encoded_len;
-use crate::types::message::Message;
+use crate::types::message::{Decided, Message};
 
 /// Asks, and hands to the node what came, whenever something changes.
 pub(super) async fn fetch(shared: Arc<Shared>) {
@@ -60,9 +60,21 @@ impl Shared {
         }
     }
 
+    /// Whether a certificate is one of the block beside it. Only then can the ledger say what is
+    /// wrong with the two; of another epoch it would wait for masternodes that it does not know.
+    fn is_of_its_height(&self, decided: &Decided) -> bool {
+        let (header, certificate) = (&decided.block.header, &decided.certificate);
+        certificate.height == header.height
+            && certificate.epoch == self.host().epoch_of(header.height)
+            && certificate.block == header.hash()
+    }
+
     pub(super) fn on_blocks(&self, peer: &Peer, answer: Blocks) -> Result<(), PeerError> {
         if answer.blocks.len() > usize::from(BLOCKS_MAX) {
             return Err(PeerError::Misbehavior(Misbehavior::Unrequested));
+        }
+        if !answer.blocks.iter().all(|one| self.is_of_its_height(one)) {
+            return Err(PeerError::Misbehavior(Misbehavior::InvalidBlock));
         }
         let blocks = answer.blocks.into_iter();
         let blocks = blocks.map(|one| (one.block.header.height, encoded_len(&one), one)).collect();

@@ -22,7 +22,7 @@ use crate::network::{
 use crate::params::Chain;
 use crate::peers::PeerLimits;
 use crate::sync::SyncLimits;
-use crate::types::chain::{Height, Timestamp};
+use crate::types::chain::{Epoch, Height, Timestamp};
 use crate::types::encode::encoded_len;
 use crate::types::hash::{Txid, Wtxid};
 use crate::types::keys::{KeyPair, PublicKey};
@@ -110,6 +110,11 @@ impl Host for Served {
         let Some(shared) = self.shared.upgrade() else { return Height::ZERO };
         let next = shared.storage.state().next_height();
         shared.chain.params().epoch_end(next)
+    }
+
+    fn epoch_of(&self, height: Height) -> Epoch {
+        let shared = self.shared.upgrade();
+        shared.map_or(Epoch::ZERO, |shared| shared.chain.params().epoch_of(height))
     }
 
     fn transaction(&self, txid: &Txid) -> Option<Arc<Transaction>> {

@@ -2,7 +2,7 @@
 
 use timecoin_core::network::{Blocks, GetBlocks, Packet};
 use timecoin_core::params::BlockProduction;
-use timecoin_core::{Decided, Height, KeyPair, Node};
+use timecoin_core::{Decided, Epoch, Height, KeyPair, Node};
 
 use crate::attacker::*;
 use crate::attacks::*;
@@ -76,10 +76,13 @@ fn wrong_answers_cost_their_senders_and_not_the_sync() {
     let later = real[5..].to_vec();
     let swapped = vec![real[1].clone(), real[0].clone()];
     let mixed = vec![Decided { certificate: real[1].certificate.clone(), ..real[0].clone() }];
+    // Its masternodes are none that the newcomer knows yet.
+    let mut of_later = real.clone();
+    of_later.iter_mut().for_each(|decided| decided.certificate.epoch = Epoch(7));
     let newcomer = Node::open(config(genesis, &stranger(100))).unwrap();
     newcomer.start().unwrap();
     let events = newcomer.subscribe();
-    let wrong = [elsewhere, unsigned, twice, later, swapped, mixed];
+    let wrong = [elsewhere, unsigned, twice, later, swapped, mixed, of_later];
     for (position, blocks) in wrong.into_iter().enumerate() {
         let keys = stranger(position);
         let mut liar = claim(&net, &newcomer, &keys);
