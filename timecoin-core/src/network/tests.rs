@@ -1,1 +1,209 @@
 //! Networks of hosts that keep nothing but what they were told.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::{Host, Network, NetworkEvent, NetworkSettings, PeerTip};
+use crate::engine::input::PeerId;
+use crate::engine::output::To;
+use crate::params::{Chain, Genesis};
+use crate::peers::PeerLimits;
+use crate::sync::SyncLimits;
+use crate::types::chain::{Epoch, Height, Timestamp};
+use crate::types::encode::decode;
+use crate::types::hash::{BlockHash, Txid, UtxoCommitment, Wtxid};
+use crate::types::keys::KeyPair;
+use crate::types::masternode_set::MasternodeSet;
+use crate::types::message::{Decided, Message, Request};
+use crate::types::transaction::Transaction;
+use crate::types::vote::{Vote, VoteBatch};
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn keys(n: usize) -> KeyPair {
+    KeyPair::from_seed(format!("host {n}").as_bytes())
+}
+
+/// A node that only remembers.
+struct Memory {
+    chain: Chain,
+    clock_ahead_ms: u64,
+    heard: Mutex<Vec<Message>>,
+    told: Mutex<Vec<NetworkEvent>>,
+}
+
+impl Host for Memory {
+    fn receive_bytes(&self, from: PeerId, message: Vec<u8>) {
+        self.receive(from, decode("message", &message, message.len()).unwrap());
+    }
+
+    fn receive(&self, _from: PeerId, message: Message) {
+        self.heard.lock().unwrap().push(message);
+    }
+
+    fn now(&self) -> Timestamp {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        Timestamp(u64::try_from(now.as_millis()).unwrap() + self.clock_ahead_ms)
+    }
+
+    fn tip(&self) -> PeerTip {
+        PeerTip {
+            height: Height(0),
+            hash: BlockHash::from_bytes([0; 32]),
+            utxo_commitment: UtxoCommitment::from_bytes([0; 32]),
+        }
+    }
+
+    fn masternodes(&self) -> MasternodeSet {
+        self.chain.first_set().clone()
+    }
+
+    fn verifiable(&self) -> Height {
+        Height(20)
+    }
+
+    fn transaction(&self, _txid: &Txid) -> Option<Arc<Transaction>> {
+        None
+    }
+
+    fn pending(&self, _n_max: usize) -> Vec<Txid> {
+        Vec::new()
+    }
+
+    fn is_known(&self, _txid: &Txid) -> bool {
+        false
+    }
+
+    fn verified(&self, _wtxid: &Wtxid) -> Option<Arc<Transaction>> {
+        None
+    }
+
+    fn blocks(&self, _from: Height, _n_max: u16, _bytes_max: usize) -> Vec<Decided> {
+        Vec::new()
+    }
+
+    fn tell(&self, event: NetworkEvent) {
+        self.told.lock().unwrap().push(event);
+    }
+}
+
+struct Place {
+    network: Network,
+    host: Arc<Memory>,
+}
+
+impl Place {
+    fn heard(&self, message: &Message) -> usize {
+        self.host.heard.lock().unwrap().iter().filter(|heard| *heard == message).count()
+    }
+}
+
+/// Networks of which so many are masternodes, each with its clock; all are connected with all
+/// that `links` says.
+fn places(
+    n_masternodes: usize,
+    clocks_ahead_ms: &[u64],
+    links: &[(usize, usize)],
+    runtime: &tokio::runtime::Runtime,
+) -> Vec<Place> {
+    let masternodes: Vec<_> = (0..n_masternodes).map(|n| keys(n).public()).collect();
+    let chain = Chain::new(Genesis::regtest(&masternodes, &[]).unwrap()).unwrap();
+    let place = |(n, clock_ahead_ms): (usize, &u64)| {
+        let settings = NetworkSettings {
+            listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            bootstrap: Vec::new(),
+            book: None,
+            limits: PeerLimits { outbound_max: 0, private_addresses: true, ..Default::default() },
+            sync: SyncLimits::default(),
+            drift_ms_max: 15_000,
+        };
+        let network = Network::bind(settings, *chain.id(), keys(n), None).unwrap();
+        let host = Arc::new(Memory {
+            chain: chain.clone(),
+            clock_ahead_ms: *clock_ahead_ms,
+            heard: Mutex::default(),
+            told: Mutex::default(),
+        });
+        network.start(host.clone(), runtime.handle());
+        Place { network, host }
+    };
+    let places: Vec<Place> = clocks_ahead_ms.iter().enumerate().map(place).collect();
+    for (from, to) in links {
+        places[*from].network.connect(places[*to].network.listens().unwrap(), keys(*to).public());
+    }
+    for (n, place) in places.iter().enumerate() {
+        let n_links = links.iter().filter(|(from, to)| *from == n || *to == n).count();
+        wait_for("links", || place.network.peers().len() == n_links);
+    }
+    places
+}
+
+fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
+    let deadline = Instant::now() + LONG;
+    while !is_there() {
+        assert!(Instant::now() < deadline, "no {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Who signs it does not matter here: nothing is checked.
+fn votes(place: &Place, n: u8) -> Message {
+    let (chain, set) = (&place.host.chain, place.host.masternodes());
+    let votes = vec![Vote::Approve(Txid::from_bytes([n; 32]))];
+    let signer = keys(0);
+    let index = set.index_of(&signer.public()).unwrap();
+    Message::Votes(VoteBatch::sign(chain.id(), Epoch(0), set.hash(), index, votes, &signer))
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Runtime::new().unwrap()
+}
+
+const MESH: [(usize, usize); 6] = [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)];
+
+#[test]
+fn a_node_whose_clock_is_wrong_says_so_and_signs_nothing() {
+    let runtime = runtime();
+    let places = places(4, &[0, 0, 0, 60_000], &MESH, &runtime);
+    let is_off = |event: &NetworkEvent| match event {
+        NetworkEvent::ClockOffset { offset_ms, is_withholding } => {
+            *is_withholding && (-70_000..-50_000).contains(offset_ms)
+        }
+        _ => false,
+    };
+    wait_for("warning", || places[3].host.told.lock().unwrap().iter().any(is_off));
+    let vote = votes(&places[3], 1);
+    let question = Message::Request(Request::Decided(Height(7)));
+    places[3].network.send(&To::All, &vote);
+    places[3].network.send(&To::All, &question);
+    wait_for("the question", || places[..3].iter().all(|place| place.heard(&question) == 1));
+    assert!(places[..3].iter().all(|place| place.heard(&vote) == 0));
+    // The others' median is their own time.
+    places[0].network.send(&To::All, &vote);
+    wait_for("the vote", || places[1..].iter().all(|place| place.heard(&vote) == 1));
+    let warned = |place: &Place| {
+        let told = place.host.told.lock().unwrap();
+        told.iter().any(|event| matches!(event, NetworkEvent::ClockOffset { .. }))
+    };
+    assert!(!places[..3].iter().any(warned));
+}
+
+#[test]
+fn what_holds_is_passed_on_once_to_those_who_do_not_hear_its_author() {
+    let runtime = runtime();
+    // A masternode, and a ring of three that are none.
+    let links = [(1, 0), (2, 1), (3, 2), (3, 1)];
+    let places = places(1, &[0; 4], &links, &runtime);
+    let vote = votes(&places[0], 1);
+    places[0].network.send(&To::All, &vote);
+    wait_for("the vote", || places[1].heard(&vote) == 1);
+    let bytes = crate::types::encode::encode(&vote);
+    for _ in 0..3 {
+        places[1].network.on_message(&keys(0).public(), &bytes);
+    }
+    wait_for("the vote", || places[2..].iter().all(|place| place.heard(&vote) >= 1));
+    places[2].network.on_message(&keys(1).public(), &bytes);
+    wait_for("the vote again", || places[3].heard(&vote) == 2);
+    assert_eq!([places[0].heard(&vote), places[2].heard(&vote)], [0, 1]);
+}
