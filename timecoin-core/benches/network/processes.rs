@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use timecoin_core::{KeyPair, Node, Transaction};
 
-use crate::setup::{Payers, PlainFile, folder, n_final, running};
+use crate::setup::{Payers, PlainFile, counter, folder, running};
 use crate::table::{Row, Samples, Table, millis};
 
 /// Names a process's masternode.
@@ -133,6 +133,11 @@ fn burst(node: &Node, payers: &mut Payers, n_rounds: usize) -> Duration {
         wait_final(node, before + round * payments.len());
     }
     began.elapsed()
+}
+
+/// Payments that are final, or in a block before anybody said so.
+fn n_final(node: &Node) -> usize {
+    counter(node, "timecoin_finality_transactions_total")
 }
 
 fn submit(node: &Node, payments: &[Arc<Transaction>]) {

@@ -57,6 +57,21 @@ pub(super) struct State {
     pub(super) questioned: Option<Height>,
 }
 
+impl State {
+    /// Whether the peer is to be sent a transaction of this node's host: one that it was only
+    /// about to be told of goes at once, and is not told of.
+    pub(super) fn lacks(&mut self, txid: Txid) -> bool {
+        let recent = self.announced.len().saturating_sub(JUST_ANNOUNCED);
+        match self.announced[recent..].iter().position(|announced| *announced == txid) {
+            Some(position) => {
+                self.announced.swap_remove(recent + position);
+                true
+            }
+            None => self.knows(&txid),
+        }
+    }
+}
+
 /// What went over a connection.
 #[derive(Default)]
 pub(super) struct Counts {
@@ -234,6 +249,9 @@ impl Peer {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// A transaction is sent right behind the moment in which it came into the mempool.
+const JUST_ANNOUNCED: usize = 64;
 
 /// Transactions that are remembered as known to a peer: two mempools, and as many again, which
 /// take less than 1 MB.

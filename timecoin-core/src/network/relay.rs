@@ -209,7 +209,7 @@ impl Shared {
         };
         let frame = frame(message);
         for peer in peers {
-            if txid.is_none_or(|txid| peer.state().knows(&txid)) {
+            if txid.is_none_or(|txid| peer.state().lacks(txid)) {
                 peer.send(class_of_message(message), Arc::clone(&frame));
             }
         }

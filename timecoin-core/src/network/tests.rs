@@ -10,13 +10,14 @@ use crate::engine::output::To;
 use crate::params::{Chain, Genesis};
 use crate::peers::PeerLimits;
 use crate::sync::SyncLimits;
+use crate::types::amount::Amount;
 use crate::types::chain::{Epoch, Height, Timestamp};
 use crate::types::encode::decode;
 use crate::types::hash::{BlockHash, Txid, UtxoCommitment, Wtxid};
 use crate::types::keys::KeyPair;
 use crate::types::masternode_set::MasternodeSet;
 use crate::types::message::{Decided, Message, Request};
-use crate::types::transaction::Transaction;
+use crate::types::transaction::{OutPoint, Transaction, TxOutput};
 use crate::types::vote::{Vote, VoteBatch};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -114,7 +115,8 @@ fn places(
             listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
             bootstrap: Vec::new(),
             book: None,
-            limits: PeerLimits { outbound_max: 0, private_addresses: true, ..Default::default() },
+            // Nobody dials whom nobody told it to: loopback is no address to pass on.
+            limits: PeerLimits { private_addresses: false, ..Default::default() },
             sync: SyncLimits::default(),
             drift_ms_max: 15_000,
         };
@@ -206,4 +208,19 @@ fn what_holds_is_passed_on_once_to_those_who_do_not_hear_its_author() {
     places[2].network.on_message(&keys(1).public(), &bytes);
     wait_for("the vote again", || places[3].heard(&vote) == 2);
     assert_eq!([places[0].heard(&vote), places[2].heard(&vote)], [0, 1]);
+}
+
+#[test]
+fn what_the_host_submits_goes_whole_and_at_once() {
+    let runtime = runtime();
+    let places = places(4, &[0; 4], &MESH, &runtime);
+    let signer = keys(0);
+    let output = TxOutput { value: Amount::from_time(1), address: signer.address() };
+    let outpoint = OutPoint::new(Txid::from_bytes([1; 32]), 0);
+    let transaction = Transaction::transfer(&[(outpoint, signer.public())], vec![output]);
+    // No host here could answer who asks for it.
+    places[0].network.on_transaction(&transaction.txid());
+    let message = Message::Transaction(Arc::new(transaction));
+    places[0].network.send(&To::All, &message);
+    wait_for("the payment", || places[1..].iter().all(|place| place.heard(&message) == 1));
 }

@@ -160,7 +160,7 @@ impl DialSchedule {
             *key != context.slots.own_key()
                 && context.slots.connection_of(key).is_none()
                 && !dialing.contains(key)
-                && is_routable(*address, self.limits.private_addresses)
+                && is_routable(*address, true)
                 && self.is_ready(*address, self.limits.reserved_backoff_ms_max, now)
                 && !context.scores.is_key_banned(key, now)
         });
