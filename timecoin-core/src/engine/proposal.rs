@@ -79,7 +79,9 @@ impl Engine {
         }
         // Votes that were promised before count before: a Prepare closes what conflicts (F5).
         self.sign_votes(now, utxos)?;
-        if !self.consensus.accepts(ballot.round) {
+        // What is promised when the silence ends would not be weighed against a block that was
+        // accepted before (F5b): its proposer says it again.
+        if self.is_silent() || !self.consensus.accepts(ballot.round) {
             self.consensus.add_block(proposal.block, None);
             return self.advance(now, utxos);
         }

@@ -231,12 +231,18 @@ impl Engine {
     fn answer_repeated(&mut self, from: PeerId, txids: &[Txid], now: Timestamp) {
         let quorum = self.finality.set().quorum();
         let asker = self.finality.set().index_of(&from);
+        let own = self.keys.as_ref().and_then(|keys| self.finality.set().index_of(&keys.public()));
         let mut shown: BTreeSet<Signature> = BTreeSet::new();
         for txid in txids {
             let Some(votes) = self.finality.get(txid) else { continue };
             let commits: Vec<_> = votes.tally().votes(VoteKind::Commit).take(quorum).collect();
             let mut answers = Vec::new();
-            if commits.len() < quorum {
+            // A batch of its own that its log has lost is for others to show.
+            let is_lost = |vote: &&VoteRef| {
+                Some(vote.voter()) == own
+                    && !self.recorded.batches.contains(&vote.batch().signature)
+            };
+            if commits.len() < quorum || commits.iter().any(|vote| is_lost(&vote)) {
                 let certificate = self.finality.finality_certificate(txid);
                 answers.extend(certificate.map(|c| Message::FinalityCertificate((*c).clone())));
             } else {
