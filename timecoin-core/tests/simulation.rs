@@ -75,7 +75,7 @@ fn report(scenario: &Scenario, failure: &Failure) -> String {
     format!("{failure}\n{}\nwith these faults:\n{faults}", scenario.summary())
 }
 
-fn run_seeds(name: &str, make: fn(u64) -> Scenario) {
+fn run_seeds(name: &str, make: Make) {
     if let Some(seed) = number("SEED") {
         let scenario = make(seed);
         println!("{}", scenario.summary());
@@ -130,10 +130,13 @@ fn run_seeds(name: &str, make: fn(u64) -> Scenario) {
     assert!(failures.is_empty(), "{} seeds failed, see above", failures.len());
 }
 
+/// Makes the scenario of a seed.
+type Make = fn(u64) -> Scenario;
+
 /// Seeds that broke an invariant once: a Prepare, held back by the silence after a restart, for a
 /// block that conflicted with what was committed to meanwhile; own votes shown that the log had
 /// lost.
-const BROKEN_ONCE: &[(fn(u64) -> Scenario, u64)] = &[
+const BROKEN_ONCE: &[(Make, u64)] = &[
     (Scenario::liveness, 2_235),
     (Scenario::liveness, 701),
     (Scenario::liveness, 912),

@@ -238,11 +238,11 @@ impl Engine {
             let commits: Vec<_> = votes.tally().votes(VoteKind::Commit).take(quorum).collect();
             let mut answers = Vec::new();
             // A batch of its own that its log has lost is for others to show.
-            let is_lost = |vote: &&VoteRef| {
+            let is_lost = |vote: &VoteRef| {
                 Some(vote.voter()) == own
                     && !self.recorded.batches.contains(&vote.batch().signature)
             };
-            if commits.len() < quorum || commits.iter().any(|vote| is_lost(&vote)) {
+            if commits.len() < quorum || commits.iter().any(|vote| is_lost(vote)) {
                 let certificate = self.finality.finality_certificate(txid);
                 answers.extend(certificate.map(|c| Message::FinalityCertificate((*c).clone())));
             } else {

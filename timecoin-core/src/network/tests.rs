@@ -64,6 +64,10 @@ impl Host for Memory {
         Height(20)
     }
 
+    fn epoch_of(&self, height: Height) -> Epoch {
+        self.chain.params().epoch_of(height)
+    }
+
     fn transaction(&self, _txid: &Txid) -> Option<Arc<Transaction>> {
         None
     }
