@@ -278,7 +278,8 @@ fn amnesia_forgets_and_starts_again() {
         stage.play(Duration::from_millis(300));
         n_records(&stage) < n_before
     });
-    assert!(n_lost.count() > 8);
+    let n_lost = n_lost.count();
+    assert!(n_lost > 5, "{n_lost}");
     assert!(stage.sim.metrics().restarts > 5);
 }
 
