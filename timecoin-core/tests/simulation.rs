@@ -135,7 +135,7 @@ type Make = fn(u64) -> Scenario;
 
 /// Seeds that broke an invariant once: a Prepare, held back by the silence after a restart, for a
 /// block that conflicted with what was committed to meanwhile; own votes shown that the log had
-/// lost.
+/// lost; votes for a change of the masternode set that evidence had made impossible.
 const BROKEN_ONCE: &[(Make, u64)] = &[
     (Scenario::liveness, 2_235),
     (Scenario::liveness, 701),
@@ -143,6 +143,8 @@ const BROKEN_ONCE: &[(Make, u64)] = &[
     (Scenario::liveness, 1_444),
     (Scenario::safety, 248),
     (Scenario::safety, 2_240),
+    (Scenario::safety, 16_597),
+    (Scenario::safety, 25_094),
 ];
 
 #[test]

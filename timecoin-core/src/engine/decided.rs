@@ -185,7 +185,7 @@ impl Engine {
     }
 
     /// A transaction can never be confirmed: its other inputs are free at once.
-    fn forget_transaction(&mut self, txid: &Txid) -> Option<VerifiedTransaction> {
+    pub(super) fn forget_transaction(&mut self, txid: &Txid) -> Option<VerifiedTransaction> {
         let claims: Vec<OutPoint> = self.claims_of(txid).collect();
         self.finality.settle(txid, claims.iter().copied());
         self.guard.settle(txid, claims.into_iter());
@@ -209,6 +209,7 @@ impl Engine {
         let has_new_epoch = epoch != self.finality.epoch();
         if has_new_epoch {
             self.begin_epoch(epoch, was_observing)?;
+            self.drop_impossible_changes(utxos)?;
             if self.guard.is_observing() && self.keys.is_some() {
                 self.record_observing("it may have signed in this epoch already".to_owned());
             }

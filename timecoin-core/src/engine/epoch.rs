@@ -2,15 +2,17 @@
 //! after it, and the next set begins with none.
 
 use super::input::PeerId;
-use super::output::{Event, Halt, Record, To};
+use super::output::{Event, Halt, Record, Rejection, To, TransactionStatus};
 use super::verify::{VerifyContext, verify_message};
 use super::{Engine, RecordedOnce, backlog_max, own_index};
 use crate::finality::{Finality, Inventories};
+use crate::ledger::transaction::{SpendError, TransactionError, check_spend};
 use crate::ledger::view::UtxoView;
 use crate::types::chain::{Epoch, Timestamp};
 use crate::types::hash::Txid;
 use crate::types::message::{CertInventory, Message};
-use crate::types::verified::Verified;
+use crate::types::transaction::TxKind;
+use crate::types::verified::{Verified, VerifiedTransaction};
 
 /// Messages of the next epoch that are kept for one peer until this one is over.
 pub(super) const HELD_UNVERIFIED_PER_PEER_MAX: usize = 64;
@@ -29,6 +31,34 @@ impl Engine {
         }
         if !self.is_silent() {
             self.send_inventory(now);
+        }
+        Ok(())
+    }
+
+    /// Lets go of changes of the masternode set that the new epoch makes impossible: whom evidence
+    /// removed can't leave by itself any more, and no block would ever take that. What was final
+    /// in the old epoch is in its last block.
+    pub(super) fn drop_impossible_changes(&mut self, utxos: &dyn UtxoView) -> Result<(), Halt> {
+        let is_change = |transaction: &VerifiedTransaction| {
+            let kind = &transaction.kind;
+            matches!(kind, TxKind::RegisterMasternode(_) | TxKind::DeregisterMasternode { .. })
+        };
+        let entries = self.mempool.entries().map(|entry| &entry.transaction);
+        let mut changes: Vec<_> = entries.filter(|entry| is_change(entry)).cloned().collect();
+        changes.sort_unstable_by_key(VerifiedTransaction::txid);
+        for transaction in changes {
+            let view = self.spendable_view(utxos);
+            let error = match check_spend(&transaction, &self.spend_context(), &view) {
+                Err(SpendError::View(error)) => return Err(error.into()),
+                Err(SpendError::Invalid(
+                    error @ (TransactionError::MasternodeExists { .. }
+                    | TransactionError::UnknownMasternode { .. }),
+                )) => error,
+                _ => continue,
+            };
+            self.forget_transaction(&transaction.txid());
+            let status = TransactionStatus::from(Rejection::from(error));
+            self.notify(Event::Transaction { transaction, status });
         }
         Ok(())
     }
