@@ -17,7 +17,7 @@ use crate::engine::output::{BlockCommit, Record, To, TransactionStatus};
 use crate::engine::verify::MessageError;
 use crate::ledger::state::LedgerState;
 use crate::ledger::view::{Lookup, Utxo, UtxoView, ViewError};
-use crate::params::{Chain, Genesis};
+use crate::params::{BlockProduction, Chain, Genesis};
 use crate::storage::interface::{Opened, Storage, Watcher};
 use crate::storage::{MemoryDisk, MemoryStorage, StorageError};
 use crate::types::address::Address;
@@ -139,10 +139,16 @@ impl Storage for Breaking {
 
 /// A running node over a store that can break; `behind` has it written to as a disk is.
 fn breakable(behind: bool) -> (Node, Wallet, Arc<Breaking>) {
-    let config = Config {
-        data_dir: behind.then(|| "/nowhere".into()),
-        ..Config::new(crate::testkit::solo_chain_with_coins(50).genesis().clone())
-    };
+    breakable_that_makes_blocks(BlockProduction::Interval, behind)
+}
+
+fn breakable_that_makes_blocks(
+    block_production: BlockProduction,
+    behind: bool,
+) -> (Node, Wallet, Arc<Breaking>) {
+    let mut genesis = crate::testkit::solo_chain_with_coins(50).genesis().clone();
+    genesis.params.block_production = block_production;
+    let config = Config { data_dir: behind.then(|| "/nowhere".into()), ..Config::new(genesis) };
     let config = Config { masternode_key: Config::regtest().masternode_key, ..config };
     let chain = Chain::new(config.genesis.clone()).unwrap();
     let opened = MemoryStorage::open(&MemoryDisk::new(&chain), &chain).unwrap();
@@ -250,7 +256,8 @@ fn until(mut holds: impl FnMut() -> bool) {
 
 #[test]
 fn a_crash_lets_nothing_out_that_waits_behind_a_write() {
-    let (node, wallet, breaking) = breakable(true);
+    // A block that is due at the start would be written first, and hold up the payment's answer.
+    let (node, wallet, breaking) = breakable_that_makes_blocks(BlockProduction::OnDemand, true);
     let events = node.subscribe();
     let held = breaking.holds_persist.lock().unwrap();
     let first = wallet.pay(&bob(), Amount::from_time(1)).unwrap();
