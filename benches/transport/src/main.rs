@@ -10,6 +10,7 @@ mod path;
 #[cfg(feature = "quic")]
 mod quic;
 #[cfg(feature = "noise")]
+#[path = "../../../timecoin-core/src/network/resolver.rs"]
 mod resolver;
 
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use super::output::{Event, Halt, Record, Rejection, To, TransactionStatus};
 use super::verify::{VerifyContext, verify_message};
 use super::{Engine, RecordedOnce, backlog_max, own_index};
 use crate::finality::{Finality, Inventories};
-use crate::ledger::transaction::{SpendError, TransactionError, check_spend};
+use crate::ledger::transaction::{SpendError, check_spend};
 use crate::ledger::view::UtxoView;
 use crate::types::chain::{Epoch, Timestamp};
 use crate::types::hash::Txid;
@@ -50,10 +50,7 @@ impl Engine {
             let view = self.spendable_view(utxos);
             let error = match check_spend(&transaction, &self.spend_context(), &view) {
                 Err(SpendError::View(error)) => return Err(error.into()),
-                Err(SpendError::Invalid(
-                    error @ (TransactionError::MasternodeExists { .. }
-                    | TransactionError::UnknownMasternode { .. }),
-                )) => error,
+                Err(SpendError::Invalid(error)) if error.is_settled() => error,
                 _ => continue,
             };
             self.forget_transaction(&transaction.txid());

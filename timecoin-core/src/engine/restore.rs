@@ -8,7 +8,7 @@ use super::Engine;
 use super::output::{Halt, Record};
 use crate::consensus::Restored;
 use crate::ledger::block::verify_block;
-use crate::ledger::transaction::{Spend, SpendError, TransactionError, check_spend};
+use crate::ledger::transaction::{Spend, SpendError, check_spend};
 use crate::ledger::view::UtxoView;
 use crate::types::ballot::{Choice, SignedBallot};
 use crate::types::block::Block;
@@ -125,11 +125,7 @@ impl Engine {
         let spend: Option<Spend> = match check_spend(&transaction, &self.spend_context(), &view) {
             Ok(spend) => Some(spend),
             Err(SpendError::View(error)) => return Err(error.into()),
-            Err(SpendError::Invalid(
-                TransactionError::InputSpent { .. }
-                | TransactionError::MasternodeExists { .. }
-                | TransactionError::UnknownMasternode { .. },
-            )) => return Ok(false),
+            Err(SpendError::Invalid(error)) if error.is_settled() => return Ok(false),
             Err(SpendError::Invalid(_)) => None,
         };
         self.restored.insert(txid, transaction.clone());

@@ -176,6 +176,19 @@ pub enum TransactionError {
     },
 }
 
+impl TransactionError {
+    /// Whether a decided block made the transaction impossible: something that it claims is
+    /// taken or gone.
+    pub const fn is_settled(&self) -> bool {
+        matches!(
+            self,
+            TransactionError::InputSpent { .. }
+                | TransactionError::MasternodeExists { .. }
+                | TransactionError::UnknownMasternode { .. }
+        )
+    }
+}
+
 /// Reads a transaction from its canonical bytes.
 ///
 /// # Errors

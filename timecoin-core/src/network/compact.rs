@@ -3,16 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::Shared;
 use super::error::PeerError;
-use super::frame::Frame;
 use super::packet::{CompactProposal, Packet};
 use super::peer::Peer;
+use super::{Shared, lock};
 use crate::engine::input::PeerId;
 use crate::peers::rate::Class;
 use crate::peers::score::Misbehavior;
 use crate::types::block::Block;
-use crate::types::encode::encode;
 use crate::types::hash::BlockHash;
 use crate::types::map::HashMap;
 use crate::types::message::{Message, Proposal};
@@ -75,7 +73,7 @@ impl Shared {
             let whole = Message::Proposal(proposal.clone());
             return peers.iter().for_each(|peer| self.send_to(peer, &whole));
         };
-        self.lock(&self.compact).keep(block.header.hash(), block);
+        lock(&self.compact).keep(block.header.hash(), block);
         let compact = Packet::Proposal(Box::new(CompactProposal {
             ballot: proposal.ballot,
             header: block.header.clone(),
@@ -83,10 +81,7 @@ impl Shared {
             wtxids: others.iter().map(|transaction| transaction.wtxid()).collect(),
             justification: proposal.justification.clone(),
         }));
-        let frame: Frame = encode(&compact).into();
-        for peer in peers {
-            peer.send(Class::Blocks, Arc::clone(&frame));
-        }
+        self.say_to(peers, Class::Blocks, &compact);
     }
 
     pub(super) fn on_compact(
@@ -101,12 +96,12 @@ impl Shared {
             proposal.wtxids.iter().map(|wtxid| self.host().verified(wtxid)).collect();
         let block = proposal.header.hash();
         let missing: Vec<u16> = missing(&transactions);
-        let is_masternodes = self.host().masternodes().index_of(&peer.key).is_some();
+        let is_masternodes = self.is_masternode(&peer.key);
         let incomplete = Incomplete { block, proposal, transactions, is_masternodes };
         if missing.is_empty() {
             self.complete(peer, incomplete);
         } else {
-            if !self.lock(&self.compact).wait(peer.key, incomplete) {
+            if !lock(&self.compact).wait(peer.key, incomplete) {
                 return Ok(());
             }
             self.say(peer, Class::Control, &Packet::GetProposed(block, missing));
@@ -120,7 +115,7 @@ impl Shared {
         hash: BlockHash,
         positions: &[u16],
     ) -> Result<(), PeerError> {
-        let Some(block) = self.lock(&self.compact).find(&hash) else { return Ok(()) };
+        let Some(block) = lock(&self.compact).find(&hash) else { return Ok(()) };
         let others = block.transactions.get(1..).unwrap_or_default();
         // A position named again and again would make an answer of any length.
         if !positions.is_sorted_by(|one, next| one < next) {
@@ -144,11 +139,11 @@ impl Shared {
         hash: BlockHash,
         transactions: Vec<(u16, Transaction)>,
     ) -> Result<(), PeerError> {
-        let Some(mut incomplete) = self.lock(&self.compact).incomplete.remove(&peer.key) else {
+        let Some(mut incomplete) = lock(&self.compact).incomplete.remove(&peer.key) else {
             return Ok(());
         };
         if incomplete.block != hash {
-            self.lock(&self.compact).wait(peer.key, incomplete);
+            lock(&self.compact).wait(peer.key, incomplete);
             return Ok(());
         }
         for (position, transaction) in transactions {

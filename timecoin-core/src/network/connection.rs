@@ -17,11 +17,12 @@ use super::error::PeerError;
 use super::frame::{Joiner, Lane, Splitter};
 use super::noise::{Opener, RECORD_BYTES_MAX, Sealer, Secured, Side, handshake};
 use super::packet::{AGENT_BYTES_MAX, Attach, Hello, Packet, Refusal, VERSIONS, is_proved, prove};
-use super::peer::{Introduction, Peer};
+use super::peer::Peer;
 use crate::peers::rate::{Class, RateLimits};
 use crate::peers::slots::{ConnectionId, Direction};
 use crate::types::encode::{decode, encode};
 use crate::types::keys::PublicKey;
+use crate::types::message::FRAME_BYTES_MAX;
 
 /// A socket and what is known of it before anything was said.
 pub(super) struct Socket {
@@ -104,30 +105,22 @@ async fn introduce(
         }
         _ => return Err(PeerError::Garbage("hello")),
     };
-    let judged = judge(shared, &hello, &hash, side).and_then(|()| match insists {
-        Some(key) if key != hello.node_key => Err(Refusal::BadProof),
-        _ if is_feeler => Ok(()),
-        _ => shared.admit(id, &hello, address, direction),
+    let is_other = insists.is_some_and(|key| key != hello.node_key);
+    let judged = judge(shared, &hello, &hash, side).and_then(|()| {
+        if is_other {
+            Err(Refusal::BadProof)
+        } else if is_feeler {
+            Ok(())
+        } else {
+            shared.admit(id, &hello, address, direction)
+        }
     });
     if let Err(refusal) = judged {
         link.say(&Packet::Refused(refusal.clone())).await?;
-        if insists.is_some_and(|key| key != hello.node_key) {
-            return Err(PeerError::OtherPeer);
-        }
-        return Err(PeerError::Refuses(refusal));
+        return Err(if is_other { PeerError::OtherPeer } else { PeerError::Refuses(refusal) });
     }
-    let peer = Peer::new(Introduction {
-        id,
-        key: hello.node_key,
-        address,
-        direction,
-        listens: listens(&hello, address),
-        agent: hello.agent.clone(),
-        tip: hello.tip,
-        since: shared.host().now(),
-        stop,
-        shaper: shared.shaper.clone(),
-    });
+    let (since, shaper) = (shared.host().now(), shared.shaper.clone());
+    let peer = Peer::new(id, &hello, address, direction, since, stop, shaper);
     match side {
         // Whoever dials may say anything.
         Side::Listener => link.say(&own).await?,
@@ -177,6 +170,19 @@ async fn connect(shared: &Shared, peer: &Peer) -> Result<Link, PeerError> {
     }
 }
 
+/// The peer that dialled with a key and had no connection for blocks, which it has from now on.
+async fn parted(shared: &Shared, key: &PublicKey) -> Result<Arc<Peer>, Refusal> {
+    // The task that takes its first connection may not have come to an end with that.
+    for _ in 0..LOOKS_MAX {
+        let peer = shared.peer(key).filter(|peer| peer.direction == Direction::Inbound);
+        if let Some(peer) = peer {
+            return if peer.part() { Ok(peer) } else { Err(Refusal::Duplicate) };
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+    Err(Refusal::Unconnected)
+}
+
 fn own_attach(shared: &Shared, connection: &[u8], side: Side) -> Packet {
     let proof = prove(&shared.keys, connection, side);
     Packet::Attach(Attach { node_key: shared.keys.public(), proof })
@@ -211,14 +217,6 @@ fn judge(shared: &Shared, hello: &Hello, connection: &[u8], side: Side) -> Resul
         return Err(Refusal::BadProof);
     }
     Ok(())
-}
-
-/// Where others can dial the peer: where it says, on the host that it comes from unless it names
-/// one.
-fn listens(hello: &Hello, address: SocketAddr) -> Option<SocketAddr> {
-    let listens = hello.listens.filter(|listens| listens.port() != 0)?;
-    let is_named = !listens.ip().is_unspecified();
-    Some(if is_named { listens } else { SocketAddr::new(address.ip(), listens.port()) })
 }
 
 /// Small packets leave at once, and little waits in the kernel where urgency is not known.
@@ -257,26 +255,17 @@ impl Link {
         connection: &[u8],
     ) -> Result<(Arc<Peer>, Link), PeerError> {
         let side = Side::Listener;
-        let is_proved = is_proved(&attach.node_key, &attach.proof, connection, side.other());
-        let mut peer = None;
-        // The task that takes its first connection may not have come to an end with that.
-        for _ in 0..LOOKS_MAX {
-            peer =
-                shared.peer(&attach.node_key).filter(|peer| peer.direction == Direction::Inbound);
-            if peer.is_some() || !is_proved {
-                break;
-            }
-            sleep(LOOK_AGAIN).await;
-        }
-        let refusal = match &peer {
-            _ if !is_proved => Some(Refusal::BadProof),
-            None => Some(Refusal::Unconnected),
-            Some(peer) => (!peer.part()).then_some(Refusal::Duplicate),
+        let found = if is_proved(&attach.node_key, &attach.proof, connection, side.other()) {
+            parted(shared, &attach.node_key).await
+        } else {
+            Err(Refusal::BadProof)
         };
-        let Some(peer) = peer.filter(|_| refusal.is_none()) else {
-            let refusal = refusal.unwrap_or(Refusal::Unconnected);
-            self.say(&Packet::Refused(refusal.clone())).await?;
-            return Err(PeerError::Refuses(refusal));
+        let peer = match found {
+            Ok(peer) => peer,
+            Err(refusal) => {
+                self.say(&Packet::Refused(refusal.clone())).await?;
+                return Err(PeerError::Refuses(refusal));
+            }
         };
         // A peer without the connection that its blocks are to go over gets none.
         if let Err(error) = self.say(&own_attach(shared, connection, side)).await {
@@ -341,11 +330,12 @@ async fn read(shared: &Arc<Shared>, peer: &Arc<Peer>, incoming: Incoming) -> Res
     let mut rates = RateLimits::new(&shared.settings.limits.rates, shared.host().now());
     let mut unfinished = Unfinished { shared, peer, n_bytes: 0 };
     loop {
+        let now = shared.host().now();
         for (class, frame) in frames.drain(..) {
             let counts = &peer.counts;
             counts.frames_in.fetch_add(1, Ordering::Relaxed);
             counts.bytes_in.fetch_add(frame.len() as u64, Ordering::Relaxed);
-            if rates.take(class, frame.len(), shared.host().now()) {
+            if rates.take(class, frame.len(), now) {
                 shared.on_frame(peer, class, frame)?;
             } else {
                 counts.dropped_in.fetch_add(1, Ordering::Relaxed);
@@ -462,9 +452,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How long a peer may take none of what is sent to it.
 const WRITE_MAX: Duration = Duration::from_secs(20);
-
-/// The largest frame (PROTOCOL 8).
-const FRAME_BYTES_MAX: usize = 8_000_000;
 
 /// The most that comes before a peer has said who it is (PROTOCOL 8).
 const HELLO_BYTES_MAX: usize = 64_000;

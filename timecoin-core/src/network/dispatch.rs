@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::Shared;
 use super::error::PeerError;
 use super::packet::{MESSAGE, Packet, PeerTip, Pong};
 use super::peer::Peer;
+use super::{Shared, lock};
 use crate::engine::verify::MessageError;
 use crate::peers::rate::Class;
 use crate::peers::score::Misbehavior;
@@ -71,7 +71,7 @@ impl Shared {
     /// its certificate then shows or not.
     fn on_peer_tip(&self, peer: &Arc<Peer>, tip: PeerTip) {
         peer.state().tip = tip;
-        self.lock(&self.sync).on_peer(peer.key, tip.height);
+        lock(&self.sync).on_peer(peer.key, tip.height);
         let own = self.host().tip();
         if tip.height > own.height {
             self.fetching.notify_one();
@@ -96,7 +96,7 @@ impl Shared {
             MessageError::RequestTooLarge => Misbehavior::Unrequested,
             _ => Misbehavior::BadSignature,
         };
-        self.lock(&self.sync).on_bad_block(&peer.key, self.host().now());
+        lock(&self.sync).on_bad_block(&peer.key, self.host().now());
         self.fetching.notify_one();
         self.blame(Some(peer.key), peer.address, kind);
         peer.counts.dropped_in.fetch_add(1, Ordering::Relaxed);

@@ -60,10 +60,12 @@ use crate::peers::rate::Class;
 use crate::peers::score::Scores;
 use crate::peers::slots::{Admission, ConnectionId, Direction, Slots};
 use crate::sync::Sync;
+use crate::types::encode::encode;
 use crate::types::hash::ChainId;
 use crate::types::keys::{KeyPair, PublicKey};
 use crate::types::message::Decided;
 use compact::Compact;
+use frame::Frame;
 use peer::Peer;
 use relay::Relay;
 
@@ -109,6 +111,14 @@ struct Core {
     rng: ChaCha20Rng,
     /// Masternodes and others that are always to be connected, with their addresses.
     reserved: Vec<(PublicKey, SocketAddr)>,
+}
+
+impl Core {
+    /// Has a peer always connected, at the last address that was given for it.
+    fn reserve(&mut self, key: PublicKey, address: SocketAddr) {
+        self.reserved.retain(|(known, _)| *known != key);
+        self.reserved.push((key, address));
+    }
 }
 
 impl Network {
@@ -170,11 +180,11 @@ impl Network {
     /// Listens, dials, and serves `host` on a runtime, until [`Network::stop`]. Once only.
     pub fn start(&self, host: Arc<dyn Host>, handle: &Handle) {
         let shared = &self.0;
-        shared.lock(&shared.sync).on_tip(host.tip().height, host.now());
+        lock(&shared.sync).on_tip(host.tip().height, host.now());
         if shared.host.set(host).is_err() {
             return;
         }
-        let listener = shared.lock(&shared.listener).take();
+        let listener = lock(&shared.listener).take();
         if let Some(listener) = listener {
             shared.spawn(handle, sockets::accept(Arc::clone(shared), listener));
         }
@@ -188,7 +198,7 @@ impl Network {
     pub fn stop(&self) {
         self.0.stop.cancel();
         self.0.tasks.close();
-        self.0.lock(&self.0.listener).take();
+        lock(&self.0.listener).take();
         book::keep(&self.0);
     }
 
@@ -240,10 +250,7 @@ impl Network {
     /// Has an address dialled, now and whenever its connection ends.
     pub fn connect(&self, address: SocketAddr, key: PublicKey) {
         let shared = &self.0;
-        let mut core = shared.core();
-        core.reserved.retain(|(known, _)| *known != key);
-        core.reserved.push((key, address));
-        drop(core);
+        shared.core().reserve(key, address);
         shared.dialling.notify_one();
     }
 }
@@ -252,6 +259,10 @@ impl Drop for Network {
     fn drop(&mut self) {
         self.0.stop.cancel();
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {
@@ -269,12 +280,12 @@ impl Shared {
         );
     }
 
-    fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> MutexGuard<'a, T> {
-        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    fn core(&self) -> MutexGuard<'_, Core> {
+        lock(&self.core)
     }
 
-    fn core(&self) -> MutexGuard<'_, Core> {
-        self.lock(&self.core)
+    fn is_masternode(&self, key: &PublicKey) -> bool {
+        self.host().masternodes().index_of(key).is_some()
     }
 
     fn next_id(&self) -> u64 {
@@ -290,7 +301,13 @@ impl Shared {
     }
 
     fn say(&self, peer: &Peer, class: Class, packet: &Packet) {
-        peer.send(class, crate::types::encode::encode(packet).into());
+        peer.send(class, encode(packet).into());
+    }
+
+    /// The same to many, who share its bytes.
+    fn say_to(&self, peers: &[Arc<Peer>], class: Class, packet: &Packet) {
+        let frame: Frame = encode(packet).into();
+        peers.iter().for_each(|peer| peer.send(class, Arc::clone(&frame)));
     }
 
     /// Whether there is room for a peer that proved its key; an older connection may give way.
@@ -302,7 +319,7 @@ impl Shared {
         direction: Direction,
     ) -> Result<(), Refusal> {
         let now = self.host().now();
-        let is_masternode = self.host().masternodes().index_of(&hello.node_key).is_some();
+        let is_masternode = self.is_masternode(&hello.node_key);
         let mut core = self.core();
         // A masternode is not to be unreachable because of a neighbour's ban.
         let is_banned = if is_masternode {
@@ -344,7 +361,7 @@ impl Shared {
             self.forget(&replaced, "replaced by a newer connection".to_owned());
         }
         let height = peer.state().tip.height;
-        self.lock(&self.sync).on_peer(peer.key, height);
+        lock(&self.sync).on_peer(peer.key, height);
         self.fetching.notify_one();
         let (key, address) = (peer.key, peer.address);
         let is_inbound = peer.direction == Direction::Inbound;
@@ -375,8 +392,8 @@ impl Shared {
 
     /// What was asked over a connection that ended is asked of others, or over the next one.
     fn forget(&self, peer: &Peer, reason: String) {
-        self.lock(&self.sync).on_gone(&peer.key);
-        self.lock(&self.compact).on_gone(&peer.key);
+        lock(&self.sync).on_gone(&peer.key);
+        lock(&self.compact).on_gone(&peer.key);
         let key = peer.key;
         tracing::debug!(%key, reason, "peer disconnected");
         self.host().tell(NetworkEvent::PeerDisconnected { key, reason });
@@ -385,8 +402,7 @@ impl Shared {
     /// Somebody whom this node dialled sees it there: others may find it there too.
     fn on_seen_as(&self, by: PublicKey, address: SocketAddr) {
         let port = self.listens.map_or(0, |listens| listens.port());
-        let is_trusted = self.host().masternodes().index_of(&by).is_some();
-        if is_trusted || self.seen_as.load().is_none() {
+        if self.is_masternode(&by) || self.seen_as.load().is_none() {
             self.seen_as.store(Some(Arc::new(SocketAddr::new(address.ip(), port))));
         }
     }

@@ -92,6 +92,17 @@ pub struct Hello {
     pub agent: String,
 }
 
+impl Hello {
+    /// Where others can dial the node: where it says, on the host that it comes from unless it
+    /// names one.
+    pub(super) fn listens_at(&self, comes_from: SocketAddr) -> Option<SocketAddr> {
+        let listens = self.listens.filter(|listens| listens.port() != 0)?;
+        let is_named = !listens.ip().is_unspecified();
+        let host = if is_named { listens.ip() } else { comes_from.ip() };
+        Some(SocketAddr::new(host, listens.port()))
+    }
+}
+
 /// What is decided at a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct PeerTip {

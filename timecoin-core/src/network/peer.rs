@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::frame::{Frame, Lane, Splitter};
-use super::packet::PeerTip;
+use super::lock;
+use super::packet::{Hello, PeerTip};
 use super::shaper::Shaper;
 use crate::peers::rate::Class;
 use crate::peers::seen::SeenCache;
@@ -70,6 +71,12 @@ impl State {
             None => self.knows(&txid),
         }
     }
+
+    /// The peer has a transaction, or is told of it; whether that is new.
+    pub(super) fn knows(&mut self, txid: &Txid) -> bool {
+        let start = *txid.as_bytes().first_chunk().expect("32 bytes begin with 8");
+        self.known.insert(u64::from_le_bytes(start))
+    }
 }
 
 /// What went over a connection.
@@ -122,34 +129,19 @@ pub struct PeerInfo {
     pub dropped: (u64, u64),
 }
 
-/// What is said of a new peer.
-pub(super) struct Introduction {
-    pub(super) id: ConnectionId,
-    pub(super) key: PublicKey,
-    pub(super) address: SocketAddr,
-    pub(super) direction: Direction,
-    pub(super) listens: Option<SocketAddr>,
-    pub(super) agent: String,
-    pub(super) tip: PeerTip,
-    pub(super) since: Timestamp,
-    pub(super) stop: CancellationToken,
-    pub(super) shaper: Option<Arc<dyn Shaper>>,
-}
-
-impl State {
-    /// The peer has a transaction, or is told of it; whether that is new.
-    pub(super) fn knows(&mut self, txid: &Txid) -> bool {
-        let start = *txid.as_bytes().first_chunk().expect("32 bytes begin with 8");
-        self.known.insert(u64::from_le_bytes(start))
-    }
-}
-
 impl Peer {
-    pub(super) fn new(introduction: Introduction) -> Arc<Self> {
-        let Introduction { id, key, address, direction, listens, agent, tip, since, stop, shaper } =
-            introduction;
+    /// A peer that says `hello`, on the connection with that id.
+    pub(super) fn new(
+        id: ConnectionId,
+        hello: &Hello,
+        address: SocketAddr,
+        direction: Direction,
+        since: Timestamp,
+        stop: CancellationToken,
+        shaper: Option<Arc<dyn Shaper>>,
+    ) -> Arc<Self> {
         let state = State {
-            tip,
+            tip: hello.tip,
             known: SeenCache::new(KNOWN_MAX),
             announced: Vec::new(),
             pinged: None,
@@ -160,11 +152,11 @@ impl Peer {
         };
         Arc::new_cyclic(|own| Peer {
             id,
-            key,
+            key: hello.node_key,
             address,
             direction,
-            listens,
-            agent,
+            listens: hello.listens_at(address),
+            agent: hello.agent.clone(),
             since,
             stop,
             counts: Counts::default(),
@@ -244,10 +236,6 @@ impl Peer {
             dropped: (load(&counts.dropped_in), load(&counts.dropped_out)),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A transaction is sent right behind the moment in which it came into the mempool.

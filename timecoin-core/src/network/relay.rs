@@ -12,7 +12,7 @@ use super::error::PeerError;
 use super::frame::Frame;
 use super::packet::{MESSAGE, Packet};
 use super::peer::Peer;
-use super::{Network, Shared};
+use super::{Network, Shared, lock};
 use crate::engine::input::PeerId;
 use crate::engine::output::To;
 use crate::engine::verify::MessageError;
@@ -119,7 +119,7 @@ impl Network {
     /// A transaction is in this node's mempool that was not there.
     pub fn on_transaction(&self, txid: &Txid) {
         let shared = &self.0;
-        shared.lock(&shared.relay).forget(txid);
+        lock(&shared.relay).forget(txid);
         let mut is_told = false;
         for peer in shared.all_peers() {
             let mut state = peer.state();
@@ -137,10 +137,7 @@ impl Network {
     pub fn on_block(&self) {
         let shared = &self.0;
         let Some(host) = shared.host.get() else { return };
-        let tip = Packet::Tip(host.tip());
-        for peer in shared.all_peers() {
-            shared.say(&peer, Class::Control, &tip);
-        }
+        shared.say_to(&shared.all_peers(), Class::Control, &Packet::Tip(host.tip()));
         shared.fetching.notify_one();
     }
 
@@ -155,7 +152,7 @@ impl Network {
         let hears_all = |peer: &Peer| is_masternode && masternodes.index_of(&peer.key).is_some();
         let mut peers = shared.all_peers();
         peers.retain(|peer| peer.key != *from && !hears_all(peer));
-        if peers.is_empty() || !shared.lock(&shared.relay).seen.insert(hash(Tag::Trace, message)) {
+        if peers.is_empty() || !lock(&shared.relay).seen.insert(hash(Tag::Message, message)) {
             return;
         }
         let mut bytes = Vec::with_capacity(1 + message.len());
@@ -236,10 +233,10 @@ impl Shared {
             return Ok(());
         }
         let now = self.host().now();
-        let is_masternode = self.host().masternodes().index_of(&peer.key).is_some();
+        let is_masternode = self.is_masternode(&peer.key);
         let mut asked = Vec::new();
         {
-            let relay = &mut self.lock(&self.relay);
+            let relay = &mut lock(&self.relay);
             for txid in missing {
                 if let Some(wanted) = relay.wanted.get_mut(&txid) {
                     let is_new = wanted.first != peer.key && !wanted.others.contains(&peer.key);
@@ -289,7 +286,7 @@ impl Shared {
 
     /// Asks others for what the first did not bring.
     fn ask_again(&self) {
-        let due = self.lock(&self.relay).due(self.host().now());
+        let due = lock(&self.relay).due(self.host().now());
         for (key, mut txids) in due {
             txids.sort_unstable();
             if let Some(peer) = self.peer(&key) {

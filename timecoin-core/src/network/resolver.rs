@@ -48,7 +48,7 @@ struct X25519 {
     public: [u8; 32],
 }
 
-fn public_key(private: &[u8; 32]) -> [u8; 32] {
+pub(super) fn public_key(private: &[u8; 32]) -> [u8; 32] {
     MontgomeryPoint::mul_base_clamped(*private).to_bytes()
 }
 

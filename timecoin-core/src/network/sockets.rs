@@ -200,10 +200,7 @@ async fn look_up(shared: &Arc<Shared>) {
         let now = shared.host().now();
         let mut core = shared.core();
         match target.key {
-            Some(key) => {
-                core.reserved.retain(|(known, _)| *known != key);
-                core.reserved.push((key, address));
-            }
+            Some(key) => core.reserve(key, address),
             None => {
                 let found = PeerAddress::new(None, address, now);
                 core.book.add(address.ip(), &[found], now);

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::Shared;
 use super::error::PeerError;
 use super::host::NetworkEvent;
 use super::packet::{BLOCKS_MAX, Blocks, GetBlocks, Packet};
 use super::peer::Peer;
+use super::{Shared, lock};
 use crate::peers::rate::Class;
 use crate::peers::score::Misbehavior;
 use crate::sync::BadAnswer;
@@ -24,7 +24,7 @@ pub(super) async fn fetch(shared: Arc<Shared>) {
         let _ = timeout(LOOK_EVERY, shared.fetching.notified()).await;
         shared.hand_on();
         shared.ask();
-        let progress = shared.lock(&shared.sync).progress(shared.host().now());
+        let progress = lock(&shared.sync).progress(shared.host().now());
         if let Some(progress) = progress
             && told.is_none_or(|at| at.elapsed() >= TELL_EVERY)
         {
@@ -40,7 +40,7 @@ impl Shared {
         let host = self.host();
         let (tip, now) = (host.tip().height, host.now());
         let up_to = host.verifiable().min(Height(tip.0 + HANDED_MAX));
-        let mut sync = self.lock(&self.sync);
+        let mut sync = lock(&self.sync);
         sync.on_tip(tip, now);
         while let Some((peer, decided)) = sync.next_block(up_to, now) {
             host.receive(peer, Message::Decided(decided));
@@ -50,9 +50,9 @@ impl Shared {
     fn ask(&self) {
         let now = self.host().now();
         loop {
-            let Some(ask) = self.lock(&self.sync).poll(now) else { return };
+            let Some(ask) = lock(&self.sync).poll(now) else { return };
             let Some(peer) = self.peer(&ask.peer) else {
-                self.lock(&self.sync).on_gone(&ask.peer);
+                lock(&self.sync).on_gone(&ask.peer);
                 continue;
             };
             let question = GetBlocks { id: ask.id, from: ask.from, count: ask.count };
@@ -78,7 +78,7 @@ impl Shared {
         }
         let blocks = answer.blocks.into_iter();
         let blocks = blocks.map(|one| (one.block.header.height, encoded_len(&one), one)).collect();
-        let taken = self.lock(&self.sync).on_blocks(peer.key, answer.id, blocks, self.host().now());
+        let taken = lock(&self.sync).on_blocks(peer.key, answer.id, blocks, self.host().now());
         self.fetching.notify_one();
         match taken {
             Ok(()) => {}

@@ -8,7 +8,7 @@ use crate::types::block::Block;
 use crate::types::chain::Epoch;
 use crate::types::encode::decode;
 use crate::types::hash::SetHash;
-use crate::types::message::{Message, Request};
+use crate::types::message::{FRAME_BYTES_MAX, Message, Request};
 use crate::types::transaction::Transaction;
 
 /// A message under way: its canonical bytes as they came over a wire, or the value where both
@@ -180,6 +180,3 @@ const VOTE_BYTES: usize = 34;
 
 /// A certificate of a dozen masternodes.
 const CERTIFICATE_BYTES: usize = 4_096;
-
-/// The largest frame, PROTOCOL 8.
-const FRAME_BYTES_MAX: usize = 8_000_000;

@@ -9,7 +9,7 @@ use crate::types::chain::Epoch;
 use crate::types::encode::{decode, encode};
 use crate::types::hash::{SetHash, Wtxid};
 use crate::types::map::HashMap;
-use crate::types::message::Message;
+use crate::types::message::{FRAME_BYTES_MAX, Message};
 use crate::types::verified::VerifiedTransaction;
 
 /// A message on its way.
@@ -145,9 +145,6 @@ fn check(wire: &Wire, context: &VerifyContext<'_>) -> Checked {
         Err(error) => Checked::Bad(error.to_string()),
     }
 }
-
-/// The largest frame, PROTOCOL 8.
-const FRAME_BYTES_MAX: usize = 8_000_000;
 
 /// Messages that are remembered; then the memo begins anew.
 const CHECKED_MAX: usize = 10_000;

@@ -82,6 +82,8 @@ tags! {
     ConfigDigest = "config-digest",
     /// The trace of a run.
     Trace = "trace",
+    /// A message, to tell whether it was passed on.
+    Message = "message",
     /// One entry of the derived tables, before it enters their checksum.
     TableEntry = "table-entry",
     /// A secret key derived from a seed.

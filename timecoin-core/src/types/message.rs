@@ -22,6 +22,9 @@ use super::vote::VoteBatch;
 /// The most ids a [`Request`] or a [`CertInventory`] may name: a full block's worth.
 pub const IDS_MAX: usize = 10_000;
 
+/// The most bytes of a message on the wire (PROTOCOL 8, frame).
+pub const FRAME_BYTES_MAX: usize = 8_000_000;
+
 /// A RoundChange with the certificate of the block it claims as prepared.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct RoundChange {
