@@ -128,9 +128,9 @@ impl Engine {
         }
     }
 
-    /// What a fresh proposal must pass beside validity: its proposer's name and clock, no conflict with what this
-    /// masternode committed to (F5b), and at the end of an epoch everything that it committed
-    /// to. Where it does not, the others are shown why.
+    /// What a fresh proposal must pass beside validity: its proposer's name and clock, no conflict
+    /// with what this masternode committed to (F5b), and at the end of an epoch everything that it
+    /// committed to. Where it does not, the others are shown why.
     fn accepts_fresh(
         &mut self,
         block: &VerifiedBlock,

@@ -2,8 +2,9 @@
 //! and given to the engine, each peer's in the order in which they come.
 //!
 //! Who hands a message over never waits: a peer whose part of the queue is full loses what it
-//! sends. Peers take turns, so that nobody waits for all that another one has sent. While nothing waits a message is checked at once; while a
-//! batch is being checked the next one gathers, so that load makes batches and idleness none.
+//! sends. Peers take turns, so that nobody waits for all that another one has sent. While nothing
+//! waits a message is checked at once; while a batch is being checked the next one gathers, so
+//! that load makes batches and idleness none.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
