@@ -528,6 +528,12 @@ typedef struct {
     uint8_t merkle_root[32];
     /** Commits to the unspent outputs after the block. */
     uint8_t utxo_commitment[32];
+    /** Names the masternodes of its epoch. */
+    uint8_t masternode_set[32];
+    /** Names the masternodes that decide the next block. */
+    uint8_t next_masternode_set[32];
+    /** Commits to the amount issued and all registrations after the block. */
+    uint8_t registry[32];
     /** The consensus key of the first proposer. */
     tc_public_key_t proposer;
     /** The chain. */

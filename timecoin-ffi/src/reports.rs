@@ -209,6 +209,12 @@ pub struct tc_block_info_t {
     pub merkle_root: [u8; 32],
     /// Commits to the unspent outputs after the block.
     pub utxo_commitment: [u8; 32],
+    /// Names the masternodes of its epoch.
+    pub masternode_set: [u8; 32],
+    /// Names the masternodes that decide the next block.
+    pub next_masternode_set: [u8; 32],
+    /// Commits to the amount issued and all registrations after the block.
+    pub registry: [u8; 32],
     /// The consensus key of the first proposer.
     pub proposer: tc_public_key_t,
     /// The chain.

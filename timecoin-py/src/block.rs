@@ -138,6 +138,18 @@ impl Block {
         self.block.header.masternode_set.to_string()
     }
 
+    /// Names the masternodes that decide the next block, hexadecimal.
+    #[getter]
+    fn next_masternode_set(&self) -> String {
+        self.block.header.next_masternode_set.to_string()
+    }
+
+    /// Commits to the amount issued and all registrations after it, hexadecimal.
+    #[getter]
+    fn registry(&self) -> String {
+        self.block.header.registry.to_string()
+    }
+
     /// Its transactions, parents before children; the first is the coinbase.
     #[getter]
     fn transactions(&self) -> Vec<Transaction> {

@@ -15,7 +15,9 @@ use crate::types::block::{BLOCK_VERSION, Block, BlockHeader, transactions_root};
 use crate::types::certificate::{CertificateError, CommitCertificate, Seal};
 use crate::types::chain::{Height, Timestamp};
 use crate::types::encode::encoded_len;
-use crate::types::hash::{BlockHash, ChainId, MerkleRoot, SetHash, UtxoCommitment, Wtxid};
+use crate::types::hash::{
+    BlockHash, ChainId, MerkleRoot, RegistryHash, SetHash, UtxoCommitment, Wtxid,
+};
 use crate::types::keys::PublicKey;
 use crate::types::masternode_set::{Masternode, MasternodeIndex};
 use crate::types::transaction::{OutPoint, Transaction, TxKind};
@@ -132,6 +134,22 @@ pub enum BlockError {
         found: UtxoCommitment,
         /// What it should be.
         expected: UtxoCommitment,
+    },
+    /// It names another masternode set than decides the next height.
+    #[error("the next masternode set is {found}, the one after the block is {expected}")]
+    WrongNextMasternodeSet {
+        /// What it names.
+        found: SetHash,
+        /// The set after it.
+        expected: SetHash,
+    },
+    /// Its commitment is not that of what is issued and registered after it.
+    #[error("the registry hash is {found}, that of the registry after the block is {expected}")]
+    WrongRegistry {
+        /// What it names.
+        found: RegistryHash,
+        /// What it should be.
+        expected: RegistryHash,
     },
     /// More coins than 64 bits hold; a genesis cap makes this impossible.
     #[error("the sum of reward and fees overflows")]
@@ -296,6 +314,8 @@ pub fn build_block(
         merkle_root,
         utxo_commitment: applied.state.utxo_set.commitment(),
         masternode_set: state.masternodes.hash(),
+        next_masternode_set: applied.state.masternodes.hash(),
+        registry: applied.state.registry_hash(),
         timestamp: proposer.now.max(state.tip.timestamp.next()),
         proposer: proposer_key.expect("the proposer is in the set"),
         parent_certificate: state.tip.certificate.clone(),
@@ -341,11 +361,25 @@ pub(crate) fn check_block_after(
     if block.block().transactions.first() != Some(&applied.coinbase) {
         return Err(BlockError::WrongCoinbase);
     }
-    let (found, expected) = (block.header().utxo_commitment, applied.state.utxo_set.commitment());
+    check_outcome(block.header(), &applied.state)?;
+    Ok(applied.connect(block.clone()))
+}
+
+/// Checks what a header says of the state after the block.
+fn check_outcome(header: &BlockHeader, after: &LedgerState) -> Result<(), BlockError> {
+    let (found, expected) = (header.utxo_commitment, after.utxo_set.commitment());
     if found != expected {
         return Err(BlockError::WrongUtxoCommitment { found, expected });
     }
-    Ok(applied.connect(block.clone()))
+    let (found, expected) = (header.next_masternode_set, after.masternodes.hash());
+    if found != expected {
+        return Err(BlockError::WrongNextMasternodeSet { found, expected });
+    }
+    let (found, expected) = (header.registry, after.registry_hash());
+    if found != expected {
+        return Err(BlockError::WrongRegistry { found, expected });
+    }
+    Ok(())
 }
 
 /// Checks the next block of a log of decided blocks; the tip of the state after it has the

@@ -2,11 +2,13 @@
 //! (PROTOCOL 3).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::params::Genesis;
-use crate::types::hash::EvidenceId;
+use crate::types::encode::encode;
+use crate::types::hash::{EvidenceId, Hash256, Tag, hash};
 use crate::types::keys::PublicKey;
 use crate::types::masternode_set::{MASTERNODES_MAX, Masternode, MasternodeSet};
 use crate::types::transaction::OutPoint;
@@ -41,6 +43,8 @@ pub struct Registry {
     collaterals: BTreeSet<OutPoint>,
     evidence: BTreeSet<EvidenceId>,
     next_sequence: u64,
+    #[borsh(skip)]
+    hash: HashMemo,
 }
 
 impl Registry {
@@ -62,7 +66,13 @@ impl Registry {
             collaterals: BTreeSet::new(),
             evidence: BTreeSet::new(),
             next_sequence: genesis.masternodes.len() as u64,
+            hash: HashMemo::default(),
         }
+    }
+
+    /// The hash of its canonical bytes, which is computed once after each change.
+    pub fn hash(&self) -> Hash256 {
+        *self.hash.0.get_or_init(|| hash(Tag::Registrations, &encode(self)))
     }
 
     /// The entry of a masternode.
@@ -95,6 +105,7 @@ impl Registry {
             is_deregistered: false,
             is_proven_faulty: false,
         };
+        self.hash = HashMemo::default();
         self.next_sequence += 1;
         self.collaterals.insert(collateral);
         self.entries.insert(entry.masternode.consensus_key, entry);
@@ -102,6 +113,7 @@ impl Registry {
 
     /// Records a deregistration that the rules allow.
     pub(crate) fn deregister(&mut self, key: &PublicKey) {
+        self.hash = HashMemo::default();
         if let Some(entry) = self.entries.get_mut(key) {
             entry.is_deregistered = true;
         }
@@ -109,6 +121,7 @@ impl Registry {
 
     /// Records evidence that the rules allow.
     pub(crate) fn convict(&mut self, key: &PublicKey, id: EvidenceId) {
+        self.hash = HashMemo::default();
         self.evidence.insert(id);
         if let Some(entry) = self.entries.get_mut(key) {
             entry.is_proven_faulty = true;
@@ -124,6 +137,7 @@ impl Registry {
         masternodes_min: usize,
         current: &MasternodeSet,
     ) -> MasternodeSet {
+        self.hash = HashMemo::default();
         let mut order: Vec<(u64, PublicKey)> =
             self.entries.iter().map(|(key, entry)| (entry.sequence, *key)).collect();
         order.sort_unstable();
@@ -165,6 +179,19 @@ impl Registry {
         }
     }
 }
+
+/// The hash of a registry, where it was asked for since the last change. It follows from the
+/// rest, so that it is no part of what a registry equals or is written as.
+#[derive(Clone, Debug, Default)]
+struct HashMemo(OnceLock<Hash256>);
+
+impl PartialEq for HashMemo {
+    fn eq(&self, _: &HashMemo) -> bool {
+        true
+    }
+}
+
+impl Eq for HashMemo {}
 
 #[cfg(test)]
 mod tests;

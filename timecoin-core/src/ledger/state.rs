@@ -11,7 +11,7 @@ use crate::params::Chain;
 use crate::types::amount::Amount;
 use crate::types::certificate::CommitCertificate;
 use crate::types::chain::{Epoch, Height, Timestamp};
-use crate::types::hash::BlockHash;
+use crate::types::hash::{BlockHash, Hasher, RegistryHash, Tag};
 use crate::types::masternode_set::MasternodeSet;
 use crate::types::transaction::OutPoint;
 
@@ -71,6 +71,15 @@ impl LedgerState {
     /// The height that is to be decided.
     pub fn next_height(&self) -> Height {
         self.tip.height.next()
+    }
+
+    /// What the header of the block commits to beside the unspent outputs and the sets.
+    pub fn registry_hash(&self) -> RegistryHash {
+        let mut hasher = Hasher::new(Tag::Registry);
+        (self.issued, self.registry.hash())
+            .serialize(&mut hasher)
+            .expect("a hasher takes all bytes");
+        hasher.finish().into()
     }
 
     /// The epoch of the height that is to be decided.

@@ -337,10 +337,12 @@ pub(crate) fn evidence() -> impl Strategy<Value = Evidence> {
 
 pub(crate) fn header() -> impl Strategy<Value = BlockHeader> {
     let named = (any::<u16>(), hash(), height(), hash(), hash());
-    let rest = (hash(), hash(), timestamp(), public_key(), option::of(commit_certificate()));
-    (named, rest).prop_map(|(named, rest)| {
+    let after = (hash(), hash(), hash(), hash());
+    let rest = (timestamp(), public_key(), option::of(commit_certificate()));
+    (named, after, rest).prop_map(|(named, after, rest)| {
         let (version, chain_id, height, parent, merkle_root) = named;
-        let (utxo_commitment, masternode_set, timestamp, proposer, parent_certificate) = rest;
+        let (utxo_commitment, masternode_set, next_masternode_set, registry) = after;
+        let (timestamp, proposer, parent_certificate) = rest;
         BlockHeader {
             version,
             chain_id,
@@ -349,6 +351,8 @@ pub(crate) fn header() -> impl Strategy<Value = BlockHeader> {
             merkle_root,
             utxo_commitment,
             masternode_set,
+            next_masternode_set,
+            registry,
             timestamp,
             proposer,
             parent_certificate,

@@ -7,7 +7,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use super::certificate::CommitCertificate;
 use super::chain::{Height, Timestamp};
 use super::hash::{
-    BlockHash, ChainId, Hash256, Hasher, MerkleRoot, SetHash, Tag, UtxoCommitment, Wtxid,
+    BlockHash, ChainId, Hash256, Hasher, MerkleRoot, RegistryHash, SetHash, Tag, UtxoCommitment,
+    Wtxid,
 };
 use super::keys::PublicKey;
 use super::merkle::merkle_root;
@@ -33,6 +34,12 @@ pub struct BlockHeader {
     pub utxo_commitment: UtxoCommitment,
     /// The masternodes of the block's epoch.
     pub masternode_set: SetHash,
+    /// The masternodes that decide the next block: others only in the last block of an epoch. With
+    /// it certified headers can be followed through a change of the set.
+    pub next_masternode_set: SetHash,
+    /// Commits to the amount issued and all registrations after the block, which the unspent
+    /// outputs do not tell.
+    pub registry: RegistryHash,
     /// When the block was first proposed, by its proposer's clock.
     pub timestamp: Timestamp,
     /// The consensus key of the first proposer.

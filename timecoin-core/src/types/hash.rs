@@ -72,6 +72,10 @@ tags! {
     UtxoElement = "utxo-element",
     /// The state of the UTXO set hash.
     UtxoCommitment = "utxo-commitment",
+    /// All registrations of masternodes.
+    Registrations = "registrations",
+    /// The amount issued, and the hash of all registrations.
+    Registry = "registry",
     /// Two contradicting signed messages.
     Evidence = "evidence",
     /// What the signature of a certificate inventory signs.
@@ -339,6 +343,8 @@ hash_newtype! {
     SetHash;
     /// Commitment to the set of unspent outputs.
     UtxoCommitment;
+    /// Commitment to the amount issued and all registrations.
+    RegistryHash;
     /// Identity of two contradicting signed messages.
     EvidenceId;
 }

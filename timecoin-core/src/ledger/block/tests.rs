@@ -104,6 +104,22 @@ fn every_field_of_a_header_is_checked() {
             },
         ),
         (
+            "next masternode set",
+            BlockHeader { next_masternode_set: SetHash::from_bytes(hash(1)), ..header.clone() },
+            BlockError::WrongNextMasternodeSet {
+                found: SetHash::from_bytes(hash(1)),
+                expected: header.next_masternode_set,
+            },
+        ),
+        (
+            "registry",
+            BlockHeader { registry: RegistryHash::from_bytes(hash(1)), ..header.clone() },
+            BlockError::WrongRegistry {
+                found: RegistryHash::from_bytes(hash(1)),
+                expected: header.registry,
+            },
+        ),
+        (
             "time of the parent",
             BlockHeader { timestamp: kit.state.tip.timestamp, ..header.clone() },
             BlockError::TimestampNotAfterParent {
@@ -462,6 +478,8 @@ fn all_are_tested(error: &BlockError) {
         | BlockError::WrongCoinbase
         | BlockError::Transaction { .. }
         | BlockError::WrongUtxoCommitment { .. }
+        | BlockError::WrongNextMasternodeSet { .. }
+        | BlockError::WrongRegistry { .. }
         | BlockError::Overflow
         | BlockError::View(_) => {}
     }

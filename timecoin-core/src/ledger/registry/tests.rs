@@ -7,6 +7,7 @@ use crate::ledger::testkit::{TestChain, masternode_keys};
 use crate::types::address::Address;
 use crate::types::ballot::{Ballot, Choice, SignedBallot};
 use crate::types::chain::Round;
+use crate::types::encode::decode;
 use crate::types::evidence::{Contradiction, Evidence};
 use crate::types::hash::{BlockHash, Txid};
 use crate::types::keys::KeyPair;
@@ -58,6 +59,9 @@ fn who_registers_votes_from_the_next_epoch_on() {
     }
     assert!(is_member(&kit, &newcomer), "height {}", kit.state.next_height());
     assert_eq!(kit.state.tip_masternodes.len(), 1, "the old set decided the last block");
+    let last = &kit.decided.last().unwrap().block.header;
+    assert_eq!(last.masternode_set, kit.state.tip_masternodes.hash());
+    assert_eq!(last.next_masternode_set, kit.state.masternodes.hash(), "named before it decides");
     // The first block of the epoch pays who sealed the last one; the second pays both.
     kit.extend(Vec::new());
     assert_eq!(kit.state.tip_masternodes.len(), 2);
@@ -192,6 +196,11 @@ fn the_maximum_makes_newcomers_wait_in_their_order() {
     assert_eq!([7, 500, 501, 502].map(|n| is_in(&set, n)), [false, true, true, false]);
 }
 
+/// The hash of a registry that remembers none.
+fn hash_anew(registry: &Registry) -> Hash256 {
+    decode::<Registry>("registry", &encode(registry), usize::MAX).unwrap().hash()
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Register(usize),
@@ -227,6 +236,7 @@ proptest! {
             entries.map(|entry| entry.masternode.consensus_key).collect()
         };
         for change in changes {
+            prop_assert_eq!(registry.hash(), hash_anew(&registry));
             let before = active(&registry);
             let key = |number: usize| masternode_keys(number).public();
             match change {
@@ -276,5 +286,6 @@ proptest! {
             let collaterals = registry.entries().filter_map(|entry| entry.collateral);
             prop_assert_eq!(collaterals.count(), registry.collaterals.len());
         }
+        prop_assert_eq!(registry.hash(), hash_anew(&registry));
     }
 }

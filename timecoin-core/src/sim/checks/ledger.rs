@@ -12,7 +12,7 @@ use crate::types::amount::Amount;
 use crate::types::block::Block;
 use crate::types::chain::{Height, Timestamp};
 use crate::types::encode::encode;
-use crate::types::hash::{BlockHash, Hash256, Hasher, Tag, Txid};
+use crate::types::hash::{BlockHash, EvidenceId, Hash256, Hasher, Tag, Txid, hash};
 use crate::types::keys::{InputSignature, PublicKey, verify_input};
 use crate::types::masternode_set::{Masternode, MasternodeSet};
 use crate::types::transaction::{OutPoint, Transaction, TxKind, TxOutput};
@@ -34,6 +34,7 @@ pub(super) struct SlowLedger {
     outputs: Outputs,
     members: BTreeMap<PublicKey, Member>,
     n_registered: u64,
+    evidence: BTreeSet<EvidenceId>,
     set: MasternodeSet,
     tip_set: MasternodeSet,
     height: Height,
@@ -106,6 +107,7 @@ impl SlowLedger {
             outputs,
             members: members.collect(),
             n_registered: genesis.masternodes.len() as u64,
+            evidence: BTreeSet::new(),
             set: chain.first_set().clone(),
             tip_set: chain.first_set().clone(),
             height: Height::ZERO,
@@ -140,6 +142,8 @@ impl SlowLedger {
         if height.0.is_multiple_of(params.epoch_blocks) {
             self.begin_epoch(params)?;
         }
+        require(header.next_masternode_set == self.set.hash(), "it names another next set")?;
+        require(header.registry.as_bytes() == &self.registry_hash(), "it names another registry")?;
         (self.height, self.tip, self.time) = (height, header.hash(), header.timestamp);
         Ok(())
     }
@@ -165,6 +169,7 @@ impl SlowLedger {
             let member = self.members.get_mut(&evidence.offender).ok_or(at("no such member"))?;
             require(!member.is_faulty, &at("evidence again"))?;
             member.is_faulty = true;
+            self.evidence.insert(evidence.id());
             return Ok(0);
         }
         require(!transaction.inputs.is_empty(), &at("no inputs"))?;
@@ -316,6 +321,20 @@ impl SlowLedger {
         let set = MasternodeSet::new(active.map(|member| member.masternode.clone()).collect());
         self.set = set.map_err(|error| error.to_string())?;
         Ok(())
+    }
+
+    /// The commitment to what is issued and registered, by its definition.
+    fn registry_hash(&self) -> [u8; 32] {
+        let entry = |(key, m): (&PublicKey, &Member)| {
+            let standing = (m.is_active, m.is_leaving, m.is_faulty);
+            (*key, (m.masternode.clone(), m.collateral, m.sequence, standing))
+        };
+        let entries: BTreeMap<_, _> = self.members.iter().map(entry).collect();
+        let collaterals: BTreeSet<_> = self.members.values().filter_map(|m| m.collateral).collect();
+        let registrations = (entries, collaterals, self.evidence.clone(), self.n_registered);
+        let issued = u64::try_from(self.issued).unwrap_or(u64::MAX);
+        let whole = (issued, hash(Tag::Registrations, &encode(&registrations)));
+        hash(Tag::Registry, &encode(&whole)).to_bytes()
     }
 
     /// I5: money is conserved, and the real ledger says the same about everything.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use crate::types::amount::Amount;
 use crate::types::block::Block;
 use crate::types::chain::{Height, Timestamp};
-use crate::types::hash::{BlockHash, ChainId, MerkleRoot, SetHash, UtxoCommitment};
+use crate::types::hash::{BlockHash, ChainId, MerkleRoot, RegistryHash, SetHash, UtxoCommitment};
 use crate::types::transaction::Transaction;
 
 /// How many kinds of invalid blocks there are.
-pub(in crate::sim) const KINDS: u8 = 11;
+pub(in crate::sim) const KINDS: u8 = 13;
 
 /// Makes a valid block invalid, in one of [`KINDS`] ways. `parent_time` is its parent's timestamp;
 /// `others` are transactions that go in without being asked for. Kind 6 is ahead of every clock;
@@ -48,6 +48,8 @@ pub(in crate::sim) fn spoil(
             block.transactions.extend(others.iter().cloned());
             block.header.merkle_root = block.merkle_root();
         }
+        10 => header.next_masternode_set = SetHash::from_bytes([6; 32]),
+        11 => header.registry = RegistryHash::from_bytes([7; 32]),
         _ => header.parent_certificate = None,
     }
 }
