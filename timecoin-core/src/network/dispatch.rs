@@ -11,7 +11,7 @@ use crate::engine::verify::MessageError;
 use crate::peers::rate::Class;
 use crate::peers::score::Misbehavior;
 use crate::types::encode::decode;
-use crate::types::message::{Message, Request};
+use crate::types::message::Message;
 
 impl Shared {
     /// Takes a frame. An error ends the connection.
@@ -63,6 +63,8 @@ impl Shared {
             Packet::Proposed(block, transactions) => self.on_proposed(peer, block, transactions)?,
             Packet::GetBlocks(question) => self.on_get_blocks(peer, question),
             Packet::Blocks(answer) => self.on_blocks(peer, answer)?,
+            Packet::GetHeaders(question) => self.on_get_headers(peer, question),
+            Packet::Headers(answer) => self.on_headers(peer, answer)?,
         }
         Ok(())
     }
@@ -75,13 +77,8 @@ impl Shared {
         let own = self.host().tip();
         if tip.height > own.height {
             self.fetching.notify_one();
-        } else if tip.height == own.height
-            && tip != own
-            && peer.state().questioned.replace(tip.height) != Some(tip.height)
-        {
-            tracing::warn!(key = %peer.key, height = %tip.height, "a peer's ledger differs");
-            let question = Message::Request(Request::Decided(tip.height));
-            self.send_to(peer, &question);
+        } else if tip.height == own.height && tip != own {
+            self.ask_of_tip(peer, tip.height);
         }
     }
 
@@ -143,7 +140,7 @@ pub(super) fn class_of(packet: &Packet) -> Class {
     match packet {
         Packet::Message(message) => class_of_message(message),
         Packet::Proposal(_) | Packet::Proposed(..) => Class::Blocks,
-        Packet::Blocks(_) => Class::Sync,
+        Packet::Blocks(_) | Packet::Headers(_) => Class::Sync,
         _ => Class::Control,
     }
 }

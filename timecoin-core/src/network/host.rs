@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::packet::PeerTip;
 use crate::engine::input::PeerId;
 use crate::sync::Progress;
+use crate::sync::headers::{Anchor, HeaderPage};
 use crate::types::chain::{Epoch, Height, Timestamp};
 use crate::types::hash::{Txid, Wtxid};
 use crate::types::keys::PublicKey;
@@ -12,7 +13,8 @@ use crate::types::masternode_set::MasternodeSet;
 use crate::types::message::{Decided, Message};
 use crate::types::transaction::Transaction;
 
-/// The node that a network serves. No call waits, but [`Host::blocks`].
+/// The node that a network serves. No call waits, but [`Host::blocks`] and
+/// [`Host::headers`].
 pub trait Host: Send + Sync {
     /// The bytes of a message of a peer, with nothing checked.
     fn receive_bytes(&self, from: PeerId, message: Vec<u8>);
@@ -46,6 +48,13 @@ pub trait Host: Send + Sync {
 
     /// A transaction by its id with signatures, if those were verified.
     fn verified(&self, wtxid: &Wtxid) -> Option<Arc<Transaction>>;
+
+    /// The last decided block, and who decides the next: where headers are followed from.
+    fn anchor(&self) -> Anchor;
+
+    /// Headers of decided blocks, up to a number and about so many bytes of their blocks, which
+    /// are read for them. It waits for the disk.
+    fn headers(&self, from: Height, n_max: u16, bytes_max: usize) -> HeaderPage;
 
     /// Decided blocks with their certificates, up to a number and about so many bytes. It waits
     /// for the disk.

@@ -45,8 +45,8 @@ pub use error::PeerError;
 pub use frame::join_records;
 pub use host::{Host, NetworkEvent};
 pub use packet::{
-    AGENT_BYTES_MAX, Attach, BLOCKS_MAX, Blocks, CompactProposal, GetBlocks, Hello, Packet,
-    PeerTip, Ping, Pong, Refusal, VERSIONS,
+    AGENT_BYTES_MAX, Attach, BLOCKS_MAX, Blocks, CompactProposal, GetBlocks, GetHeaders,
+    HEADERS_MAX, Headers, Hello, Packet, PeerTip, Ping, Pong, Refusal, VERSIONS,
 };
 pub use peer::PeerInfo;
 pub use proxy::{FaultProxy, ProxyFaults};

@@ -9,6 +9,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use super::noise::Side;
 use crate::peers::address::PeerAddress;
 use crate::peers::slots;
+use crate::sync::headers::HeaderPage;
 use crate::types::ballot::SignedBallot;
 use crate::types::block::BlockHeader;
 use crate::types::chain::{Height, Timestamp};
@@ -56,6 +57,10 @@ pub enum Packet {
     Blocks(Blocks),
     /// Instead of a Hello: this connection is for the blocks of a peer that is connected.
     Attach(Attach),
+    /// Asks for headers of decided blocks.
+    GetHeaders(GetHeaders),
+    /// Answers a [`Packet::GetHeaders`]: as many as fit, in order; none where there are none.
+    Headers(Headers),
 }
 
 /// See [`Packet::Attach`]; each end says it, the dialler first.
@@ -167,6 +172,26 @@ pub struct Blocks {
     pub blocks: Vec<Decided>,
 }
 
+/// See [`Packet::GetHeaders`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct GetHeaders {
+    /// Names the answer.
+    pub id: u64,
+    /// The first.
+    pub from: Height,
+    /// How many, at most [`HEADERS_MAX`].
+    pub count: u16,
+}
+
+/// See [`Packet::Headers`].
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Headers {
+    /// Of the question.
+    pub id: u64,
+    /// The headers, with the proof that they are decided.
+    pub page: HeaderPage,
+}
+
 /// Why a node does not take another as a peer.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Refusal {
@@ -243,6 +268,9 @@ pub const AGENT_BYTES_MAX: usize = 64;
 
 /// The most blocks that one answer holds.
 pub const BLOCKS_MAX: u16 = 64;
+
+/// The most headers that one answer holds.
+pub const HEADERS_MAX: u16 = 256;
 
 /// The first byte of a frame that is a [`Packet::Message`].
 pub(super) const MESSAGE: u8 = 0;

@@ -5,13 +5,15 @@ use std::sync::atomic::Ordering;
 
 use super::Shared;
 use super::error::PeerError;
-use super::packet::{BLOCKS_MAX, Blocks, GetBlocks, Packet};
+use super::packet::{BLOCKS_MAX, Blocks, GetBlocks, GetHeaders, HEADERS_MAX, Headers, Packet};
 use super::peer::Peer;
 use crate::peers::address::PeerAddress;
 use crate::peers::book::ADDRESSES_PER_MESSAGE_MAX;
 use crate::peers::rate::Class;
 use crate::peers::score::Misbehavior;
 use crate::peers::slots::Direction;
+use crate::sync::headers::HeaderPage;
+use crate::types::chain::Height;
 use crate::types::encode::encoded_len;
 use crate::types::hash::Txid;
 use crate::types::message::Message;
@@ -82,21 +84,42 @@ impl Shared {
     /// with nothing: the peer asks another.
     pub(super) fn on_get_blocks(self: &Arc<Self>, peer: &Arc<Peer>, question: GetBlocks) {
         let GetBlocks { id, from, count } = question;
+        let is_sane = (1..=BLOCKS_MAX).contains(&count);
+        let Some(serving) = self.begin_serving(peer, from).filter(|_| is_sane) else {
+            return self.say(peer, Class::Sync, &Packet::Blocks(Blocks { id, blocks: Vec::new() }));
+        };
+        self.tasks.spawn_blocking(move || {
+            let Serving(shared, peer) = &serving;
+            let blocks = shared.host().blocks(from, count, ANSWER_BYTES_MAX);
+            shared.say(peer, Class::Sync, &Packet::Blocks(Blocks { id, blocks }));
+        });
+    }
+
+    /// Answers in the same way.
+    pub(super) fn on_get_headers(self: &Arc<Self>, peer: &Arc<Peer>, question: GetHeaders) {
+        let GetHeaders { id, from, count } = question;
+        let is_sane = (1..=HEADERS_MAX).contains(&count);
+        let Some(serving) = self.begin_serving(peer, from).filter(|_| is_sane) else {
+            let page = HeaderPage::default();
+            return self.say(peer, Class::Sync, &Packet::Headers(Headers { id, page }));
+        };
+        self.tasks.spawn_blocking(move || {
+            let Serving(shared, peer) = &serving;
+            let page = shared.host().headers(from, count, HEADERS_READ_MAX);
+            shared.say(peer, Class::Sync, &Packet::Headers(Headers { id, page }));
+        });
+    }
+
+    /// Whether a question about what is decided from a height on is answered now.
+    fn begin_serving(self: &Arc<Self>, peer: &Arc<Peer>, from: Height) -> Option<Serving> {
         let n_serving = self.n_serving.fetch_add(1, Ordering::SeqCst);
         let n_of_peer = peer.counts.n_serving.fetch_add(1, Ordering::SeqCst);
         let serving = Serving(Arc::clone(self), Arc::clone(peer));
         let is_free = n_serving < SERVING_MAX
             && n_of_peer < SERVING_PER_PEER_MAX
             && peer.outbox().has_room_to_serve(Class::Sync, 0);
-        let is_sane = from.0 > 0 && (1..=BLOCKS_MAX).contains(&count);
-        if !is_free || !is_sane || from > self.host().tip().height {
-            return self.say(peer, Class::Sync, &Packet::Blocks(Blocks { id, blocks: Vec::new() }));
-        }
-        self.tasks.spawn_blocking(move || {
-            let Serving(shared, peer) = &serving;
-            let blocks = shared.host().blocks(from, count, ANSWER_BYTES_MAX);
-            shared.say(peer, Class::Sync, &Packet::Blocks(Blocks { id, blocks }));
-        });
+        let is_there = from > Height::ZERO && from <= self.host().tip().height;
+        (is_free && is_there).then_some(serving)
     }
 }
 
@@ -118,6 +141,9 @@ const SERVING_PER_PEER_MAX: usize = 2;
 
 /// An answer ends before it has more, but for one block, which is at most 4 MB.
 const ANSWER_BYTES_MAX: usize = 2_000_000;
+
+/// What is read for one answer of headers, which are stored in their blocks; the answer is less.
+const HEADERS_READ_MAX: usize = 6_000_000;
 
 /// Transactions in one question.
 const TRANSACTIONS_MAX: usize = 1_000;

@@ -7,15 +7,16 @@ use tokio::time::{Instant, timeout};
 
 use super::error::PeerError;
 use super::host::NetworkEvent;
-use super::packet::{BLOCKS_MAX, Blocks, GetBlocks, Packet};
+use super::packet::{BLOCKS_MAX, Blocks, GetBlocks, GetHeaders, HEADERS_MAX, Headers, Packet};
 use super::peer::Peer;
 use super::{Shared, lock};
 use crate::peers::rate::Class;
 use crate::peers::score::Misbehavior;
-use crate::sync::BadAnswer;
+use crate::sync::headers::{CertifiedHeaders, HeaderError, HeaderRules};
+use crate::sync::{Ask, BadAnswer, Came, What};
 use crate::types::chain::Height;
 use crate::types::encode::encoded_len;
-use crate::types::message::{Decided, Message};
+use crate::types::message::{Decided, Message, Request};
 
 /// Asks, and hands to the node what came, whenever something changes.
 pub(super) async fn fetch(shared: Arc<Shared>) {
@@ -38,10 +39,16 @@ impl Shared {
     /// Gives the node the next blocks, no more than it can verify and hold.
     fn hand_on(&self) {
         let host = self.host();
-        let (tip, now) = (host.tip().height, host.now());
-        let up_to = host.verifiable().min(Height(tip.0 + HANDED_MAX));
+        let (tip, now) = (host.tip(), host.now());
+        let up_to = host.verifiable().min(Height(tip.height.0 + HANDED_MAX));
         let mut sync = lock(&self.sync);
-        sync.on_tip(tip, now);
+        if sync.contradicts(tip.height, &tip.hash) {
+            tracing::error!(height = %tip.height, "certified headers contradict the ledger");
+            sync.forget_headers();
+            let question = Message::Request(Request::Decided(tip.height));
+            self.peers.iter().for_each(|peer| self.send_to(&peer, &question));
+        }
+        sync.on_tip(tip.height, now);
         while let Some((peer, decided)) = sync.next_block(up_to, now) {
             host.receive(peer, Message::Decided(decided));
         }
@@ -55,8 +62,12 @@ impl Shared {
                 lock(&self.sync).on_gone(&ask.peer);
                 continue;
             };
-            let question = GetBlocks { id: ask.id, from: ask.from, count: ask.count };
-            self.say(&peer, Class::Control, &Packet::GetBlocks(question));
+            let Ask { id, from, count, .. } = ask;
+            let question = match ask.what {
+                What::Blocks => Packet::GetBlocks(GetBlocks { id, from, count }),
+                What::Headers => Packet::GetHeaders(GetHeaders { id, from, count }),
+            };
+            self.say(&peer, Class::Control, &question);
         }
     }
 
@@ -76,20 +87,79 @@ impl Shared {
         if !answer.blocks.iter().all(|one| self.is_of_its_height(one)) {
             return Err(PeerError::Misbehavior(Misbehavior::InvalidBlock));
         }
-        let blocks = answer.blocks.into_iter();
-        let blocks = blocks.map(|one| (one.block.header.height, encoded_len(&one), one)).collect();
+        let came = |one: Decided| {
+            let (height, hash) = (one.block.header.height, one.certificate.block);
+            Came { height, hash, bytes: encoded_len(&one), block: one }
+        };
+        let blocks = answer.blocks.into_iter().map(came).collect();
         let taken = lock(&self.sync).on_blocks(peer.key, answer.id, blocks, self.host().now());
-        self.fetching.notify_one();
-        match taken {
-            Ok(()) => {}
-            Err(BadAnswer::Unrequested) => {
-                self.blame(Some(peer.key), peer.address, Misbehavior::Unrequested);
-            }
-            Err(BadAnswer::OtherBlocks) => {
-                self.blame(Some(peer.key), peer.address, Misbehavior::InvalidBlock);
-            }
-        }
+        self.settle(peer, taken);
         Ok(())
+    }
+
+    /// Follows headers on a thread that may take its time: a certificate has up to 200
+    /// signatures, and a page one for each change of the set.
+    pub(super) fn on_headers(
+        self: &Arc<Self>,
+        peer: &Arc<Peer>,
+        answer: Headers,
+    ) -> Result<(), PeerError> {
+        if answer.page.links.len() > usize::from(HEADERS_MAX) {
+            return Err(PeerError::Misbehavior(Misbehavior::Unrequested));
+        }
+        if !lock(&self.sync).awaits_headers(&peer.key, answer.id) {
+            let taken = lock(&self.sync).on_headers(peer.key, answer.id, None, self.host().now());
+            self.settle(peer, taken);
+            return Ok(());
+        }
+        let (shared, peer) = (Arc::clone(self), Arc::clone(peer));
+        self.tasks.spawn_blocking(move || shared.follow(&peer, &answer));
+        Ok(())
+    }
+
+    fn follow(&self, peer: &Arc<Peer>, answer: &Headers) {
+        let host = self.host();
+        let tip = host.anchor();
+        let anchor = lock(&self.sync).anchor().filter(|anchor| anchor.height > tip.height).cloned();
+        let anchor = anchor.unwrap_or_else(|| tip.clone());
+        let rules =
+            HeaderRules { chain_id: &self.chain_id, epoch_of: &|height| host.epoch_of(height) };
+        let followed = rules.follow(&anchor, &answer.page);
+        if let Err(error) = &followed {
+            tracing::debug!(key = %peer.key, %error, "headers prove nothing");
+        }
+        let followed = match followed {
+            // Another block at the tip is for the engine to judge, by the certificates of both.
+            Err(HeaderError::WrongParent { expected, .. }) if expected == tip.hash => {
+                self.ask_of_tip(peer, tip.height);
+                Some(CertifiedHeaders { hashes: Vec::new(), end: tip })
+            }
+            followed => followed.ok(),
+        };
+        let now = host.now();
+        let taken = lock(&self.sync).on_headers(peer.key, answer.id, followed, now);
+        self.settle(peer, taken);
+    }
+
+    /// Asks once for what a peer has decided at the height of this node's tip.
+    pub(super) fn ask_of_tip(&self, peer: &Peer, height: Height) {
+        if peer.state().questioned.replace(height) != Some(height) {
+            tracing::warn!(key = %peer.key, %height, "a peer's ledger differs");
+            self.send_to(peer, &Message::Request(Request::Decided(height)));
+        }
+    }
+
+    /// Goes on after an answer, which may cost its sender.
+    fn settle(&self, peer: &Peer, taken: Result<(), BadAnswer>) {
+        self.fetching.notify_one();
+        let kind = match taken {
+            Ok(()) => return,
+            Err(BadAnswer::Unrequested) => Misbehavior::Unrequested,
+            Err(BadAnswer::OtherBlocks | BadAnswer::NotCertified | BadAnswer::BadHeaders) => {
+                Misbehavior::InvalidBlock
+            }
+        };
+        self.blame(Some(peer.key), peer.address, kind);
     }
 }
 

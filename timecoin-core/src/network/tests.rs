@@ -10,6 +10,7 @@ use crate::engine::output::To;
 use crate::params::{Chain, Genesis};
 use crate::peers::PeerLimits;
 use crate::sync::SyncLimits;
+use crate::sync::headers::{Anchor, HeaderPage};
 use crate::types::amount::Amount;
 use crate::types::chain::{Epoch, Height, Timestamp};
 use crate::types::encode::decode;
@@ -82,6 +83,15 @@ impl Host for Memory {
 
     fn verified(&self, _wtxid: &Wtxid) -> Option<Arc<Transaction>> {
         None
+    }
+
+    fn anchor(&self) -> Anchor {
+        let masternodes = self.chain.first_set().clone();
+        Anchor { height: Height(0), hash: BlockHash::from_bytes([0; 32]), masternodes }
+    }
+
+    fn headers(&self, _from: Height, _n_max: u16, _bytes_max: usize) -> HeaderPage {
+        HeaderPage::default()
     }
 
     fn blocks(&self, _from: Height, _n_max: u16, _bytes_max: usize) -> Vec<Decided> {

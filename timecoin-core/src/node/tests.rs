@@ -26,6 +26,7 @@ use crate::types::certificate::CommitCertificate;
 use crate::types::chain::{Epoch, Height};
 use crate::types::hash::{BlockHash, Txid};
 use crate::types::keys::{KeyPair, PublicKey};
+use crate::types::masternode_set::MasternodeSet;
 use crate::types::message::{Decided, Message};
 use crate::types::transaction::{OutPoint, Transaction};
 
@@ -101,6 +102,10 @@ impl Storage for Breaking {
 
     fn block(&self, height: Height) -> Result<Option<Decided>, StorageError> {
         self.inner.block(height)
+    }
+
+    fn next_set(&self, height: Height) -> Result<Option<MasternodeSet>, StorageError> {
+        self.inner.next_set(height)
     }
 
     fn height_of(&self, hash: &BlockHash) -> Result<Option<Height>, StorageError> {

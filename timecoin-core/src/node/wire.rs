@@ -21,7 +21,9 @@ use crate::network::{
 };
 use crate::params::Chain;
 use crate::peers::PeerLimits;
+use crate::storage::StorageError;
 use crate::sync::SyncLimits;
+use crate::sync::headers::{Anchor, HeaderLink, HeaderPage};
 use crate::types::chain::{Epoch, Height, Timestamp};
 use crate::types::encode::encoded_len;
 use crate::types::hash::{Txid, Wtxid};
@@ -158,11 +160,53 @@ impl Host for Served {
         blocks
     }
 
+    fn anchor(&self) -> Anchor {
+        let state = self.state();
+        let (height, hash) = (state.tip.height, state.tip.hash);
+        Anchor { height, hash, masternodes: state.masternodes.clone() }
+    }
+
+    fn headers(&self, from: Height, n_max: u16, bytes_max: usize) -> HeaderPage {
+        let Some(shared) = self.shared.upgrade() else { return HeaderPage::default() };
+        let (mut page, mut bytes) = (HeaderPage::default(), 0);
+        for height in (from.0..).map(Height).take(usize::from(n_max)) {
+            let (decided, next_set) = match header_parts(&shared, height) {
+                Ok(Some(parts)) => parts,
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::warn!(%error, %height, "a header for a peer can't be read");
+                    break;
+                }
+            };
+            let next_members = next_set.map(|set| set.members().to_vec());
+            bytes += encoded_len(&decided) + encoded_len(&next_members);
+            if bytes > bytes_max && !page.links.is_empty() {
+                break;
+            }
+            page.links.push(HeaderLink { header: decided.block.header.clone(), next_members });
+            page.certificate = Some(decided.certificate);
+        }
+        page
+    }
+
     fn tell(&self, event: NetworkEvent) {
         if let Some(shared) = self.shared.upgrade() {
             shared.publish(|| NodeEventKind::from(event));
         }
     }
+}
+
+/// A block, and the masternodes that it puts in the place of its own.
+fn header_parts(
+    shared: &Shared,
+    height: Height,
+) -> Result<Option<(Decided, Option<MasternodeSet>)>, StorageError> {
+    let Some(decided) = shared.storage.block(height)? else { return Ok(None) };
+    if !decided.block.header.changes_set() {
+        return Ok(Some((decided, None)));
+    }
+    let next_set = shared.storage.next_set(height)?;
+    Ok(next_set.map(|set| (decided, Some(set))))
 }
 
 impl From<NetworkEvent> for NodeEventKind {

@@ -41,6 +41,7 @@ use crate::types::block::Block;
 use crate::types::chain::Height;
 use crate::types::encode::{decode, encode};
 use crate::types::hash::{BlockHash, ChainId, Txid};
+use crate::types::masternode_set::MasternodeSet;
 use crate::types::transaction::OutPoint;
 
 /// The tables of one data directory.
@@ -212,7 +213,7 @@ impl Tables {
         if hash != next.state.tip.hash {
             return Err(malformed("the block they were moving to is not in the log".to_owned()));
         }
-        self.write(entry::changes_of(block, &hash, position))?;
+        self.write(entry::changes_of(block, &hash, &next.state.masternodes, position))?;
         self.store(&block.header.chain_id, &next, None)?;
         Ok(next)
     }
@@ -261,6 +262,19 @@ impl Tables {
             Ok(Height(u64::from_be_bytes(bytes)))
         };
         value.map(height).transpose()
+    }
+
+    /// The masternodes that decide from the height after on, where they are others.
+    ///
+    /// # Errors
+    /// Where sled fails.
+    pub(super) fn next_set(&self, height: Height) -> Result<Option<MasternodeSet>, TablesError> {
+        let value = self.get(&Entry::NextSet(height).key())?;
+        let set = |value: sled::IVec| {
+            let set = decode("masternode set", &value, value.len());
+            set.map_err(|error| malformed(error.to_string()))
+        };
+        value.map(set).transpose()
     }
 
     /// Where the block log has the block at a height.
@@ -483,7 +497,8 @@ fn plan(
     votes: VotesMark,
 ) -> (Changes, Standing) {
     let block = &commit.connected.block;
-    let changes = entry::changes_of(block.block(), &block.hash(), position);
+    let after = &commit.connected.state.masternodes;
+    let changes = entry::changes_of(block.block(), &block.hash(), after, position);
     let mut checksum = standing.checksum;
     for (outpoint, utxo) in &commit.connected.delta.spent {
         for (key, value) in entry::utxo_entries(outpoint, utxo) {

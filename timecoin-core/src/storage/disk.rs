@@ -51,6 +51,7 @@ use crate::types::address::Address;
 use crate::types::certificate::CommitCertificate;
 use crate::types::chain::{Epoch, Height};
 use crate::types::hash::{BlockHash, Txid};
+use crate::types::masternode_set::MasternodeSet;
 use crate::types::message::Decided;
 use crate::types::transaction::{OutPoint, Transaction};
 
@@ -340,6 +341,14 @@ impl Storage for DiskStorage {
             return Ok(Some(block.decided()));
         }
         self.read_tables(|tables| self.logged(tables, height))
+    }
+
+    fn next_set(&self, height: Height) -> Result<Option<MasternodeSet>, StorageError> {
+        let pending = self.pending.load();
+        if let Some(block) = pending::at_height(pending.durable(), height) {
+            return Ok(pending::next_set(&block.commit));
+        }
+        self.read_tables(|tables| Ok(tables.next_set(height)?))
     }
 
     fn height_of(&self, hash: &BlockHash) -> Result<Option<Height>, StorageError> {

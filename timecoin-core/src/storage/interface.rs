@@ -9,6 +9,7 @@ use crate::ledger::view::{Lookup, Utxo, UtxoView};
 use crate::types::address::Address;
 use crate::types::chain::{Epoch, Height};
 use crate::types::hash::{BlockHash, Txid};
+use crate::types::masternode_set::MasternodeSet;
 use crate::types::message::Decided;
 use crate::types::transaction::{OutPoint, Transaction};
 
@@ -58,6 +59,13 @@ pub trait Storage: UtxoView + Send + Sync {
     /// # Errors
     /// Where the log can't be read or its record is damaged.
     fn block(&self, height: Height) -> Result<Option<Decided>, StorageError>;
+
+    /// The masternodes that the block at a height puts in the place of those that decided it;
+    /// none where it leaves them.
+    ///
+    /// # Errors
+    /// Where the tables can't be read.
+    fn next_set(&self, height: Height) -> Result<Option<MasternodeSet>, StorageError>;
 
     /// The height of a block.
     ///

@@ -2,7 +2,7 @@
 //! that a crash is to drop the store, and a restart to open another on the same [`MemoryDisk`].
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::process;
@@ -23,6 +23,7 @@ use crate::types::certificate::CommitCertificate;
 use crate::types::chain::{Epoch, Height};
 use crate::types::hash::{BlockHash, ChainId, Txid};
 use crate::types::map::HashMap;
+use crate::types::masternode_set::MasternodeSet;
 use crate::types::message::Decided;
 use crate::types::transaction::{OutPoint, Transaction};
 
@@ -49,6 +50,7 @@ struct Files {
 struct Tables {
     blocks: Vec<Decided>,
     heights: HashMap<BlockHash, Height>,
+    next_sets: BTreeMap<Height, MasternodeSet>,
     transactions: HashMap<Txid, (Height, u32)>,
     utxos: HashMap<OutPoint, Utxo>,
     by_address: HashMap<Address, BTreeSet<OutPoint>>,
@@ -240,6 +242,14 @@ impl Storage for MemoryStorage {
         Ok(self.disk.read().tables.block(height).cloned())
     }
 
+    fn next_set(&self, height: Height) -> Result<Option<MasternodeSet>, StorageError> {
+        let pending = self.pending.load();
+        if let Some(block) = pending::at_height(pending.durable(), height) {
+            return Ok(pending::next_set(&block.commit));
+        }
+        Ok(self.disk.read().tables.next_sets.get(&height).cloned())
+    }
+
     fn height_of(&self, hash: &BlockHash) -> Result<Option<Height>, StorageError> {
         let pending = self.pending.load();
         if let Some(height) = pending::height_of(pending.durable(), hash) {
@@ -316,6 +326,9 @@ impl Tables {
         let height = commit.height();
         for (index, txid) in (0u32..).zip(pending::txids(commit)) {
             self.transactions.insert(txid, (height, index));
+        }
+        if let Some(set) = pending::next_set(commit) {
+            self.next_sets.insert(height, set);
         }
         self.heights.insert(commit.connected.block.hash(), height);
         self.blocks.push(pending::decided(commit));

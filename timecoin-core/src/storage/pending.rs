@@ -19,6 +19,7 @@ use crate::types::address::Address;
 use crate::types::chain::Height;
 use crate::types::hash::{BlockHash, Txid};
 use crate::types::map::HashMap;
+use crate::types::masternode_set::MasternodeSet;
 use crate::types::message::Decided;
 use crate::types::transaction::{OutPoint, Transaction};
 
@@ -151,6 +152,12 @@ pub(super) fn decided(commit: &BlockCommit) -> Decided {
         block: Arc::clone(commit.connected.block.block()),
         certificate: commit.certificate.clone(),
     }
+}
+
+/// The masternodes that it puts in the place of those that decided it.
+pub(super) fn next_set(commit: &BlockCommit) -> Option<MasternodeSet> {
+    let connected = &commit.connected;
+    connected.block.header().changes_set().then(|| connected.state.masternodes.clone())
 }
 
 /// The ids of the block's transactions, in order, the coinbase first.

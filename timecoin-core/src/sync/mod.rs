@@ -5,10 +5,20 @@
 //! not answer, or not with what was asked, is asked nothing for a while that doubles each time.
 //! Blocks come with the certificates that decide them and are verified by whoever takes them from
 //! here; a page that does not bring the ledger forward counts against its sender too.
+//!
+//! Blocks further above the tip than a page are asked for once certified headers say which they
+//! are ([`headers`]): what is not one of those costs its sender at once. A page is asked for
+//! without: the ledger would not verify it sooner, and a question is saved.
+
+mod certified;
+pub mod headers;
 
 use std::collections::BTreeMap;
 
+use self::certified::Certified;
+use self::headers::{Anchor, CertifiedHeaders};
 use crate::types::chain::{Height, Timestamp};
+use crate::types::hash::BlockHash;
 use crate::types::keys::PublicKey;
 
 /// Decides what to ask; `B` is a block as it came.
@@ -18,6 +28,8 @@ pub struct Sync<B> {
     tip_since: Timestamp,
     peers: BTreeMap<PublicKey, Source>,
     asked: BTreeMap<u64, Asked>,
+    /// Which blocks are proved to be decided, above the tip.
+    certified: Certified,
     /// Blocks that wait to be handed on, by height.
     waiting: BTreeMap<Height, Waiting<B>>,
     waiting_bytes: usize,
@@ -36,6 +48,10 @@ pub struct SyncLimits {
     pub page_blocks: u16,
     /// How far above the tip blocks are asked for. Default 1,024.
     pub window_blocks: u64,
+    /// Headers asked for at once. Default 256.
+    pub page_headers: u16,
+    /// How far above the tip headers are asked for. Default 4,096: 300 kB of hashes.
+    pub window_headers: u64,
     /// Bytes of blocks that wait to be handed on. Default 32 MB.
     pub waiting_bytes_max: usize,
     /// Questions to one peer at a time. Default 2.
@@ -61,6 +77,8 @@ impl Default for SyncLimits {
         SyncLimits {
             page_blocks: 64,
             window_blocks: 1_024,
+            page_headers: 256,
+            window_headers: 4_096,
             waiting_bytes_max: 32_000_000,
             asked_per_peer_max: 2,
             answer_ms_max: 10_000,
@@ -86,6 +104,7 @@ struct Asked {
     peer: PublicKey,
     from: Height,
     count: u16,
+    what: What,
     at: Timestamp,
 }
 
@@ -94,15 +113,29 @@ impl Asked {
         Height(self.from.0 + u64::from(self.count))
     }
 
+    /// Whether the block at a height is in the answer.
     fn holds(&self, height: Height) -> bool {
-        (self.from..self.end()).contains(&height)
+        self.what == What::Blocks && (self.from..self.end()).contains(&height)
     }
 }
 
 struct Waiting<B> {
     peer: PublicKey,
+    hash: BlockHash,
     bytes: usize,
     block: B,
+}
+
+/// A block of an answer.
+pub struct Came<B> {
+    /// Its height.
+    pub height: Height,
+    /// Its id.
+    pub hash: BlockHash,
+    /// Its length.
+    pub bytes: usize,
+    /// The block.
+    pub block: B,
 }
 
 /// A question to put to a peer.
@@ -114,8 +147,19 @@ pub struct Ask {
     pub id: u64,
     /// The first height.
     pub from: Height,
-    /// How many blocks.
+    /// How many.
     pub count: u16,
+    /// Of what.
+    pub what: What,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Blocks with their certificates.
+    Blocks,
+    /// Headers, and a certificate of the last.
+    Headers,
 }
 
 /// How far a sync is.
@@ -138,6 +182,10 @@ pub enum BadAnswer {
     Unrequested,
     /// It holds other blocks than were asked for.
     OtherBlocks,
+    /// It holds a block that is not the one that is decided at its height.
+    NotCertified,
+    /// Its headers prove nothing.
+    BadHeaders,
 }
 
 impl<B> Sync<B> {
@@ -149,6 +197,7 @@ impl<B> Sync<B> {
             tip_since: Timestamp(0),
             peers: BTreeMap::new(),
             asked: BTreeMap::new(),
+            certified: Certified::new(tip),
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
             handed: tip,
@@ -181,6 +230,7 @@ impl<B> Sync<B> {
             }
         }
         (self.tip, self.tip_since) = (tip, now);
+        self.certified.on_tip(tip);
         self.handed = self.handed.max(tip);
         self.handed_from.retain(|height, _| *height > tip);
         while let Some(entry) = self.waiting.first_entry().filter(|entry| *entry.key() <= tip) {
@@ -188,7 +238,7 @@ impl<B> Sync<B> {
         }
     }
 
-    /// An answer: blocks with their heights and lengths.
+    /// An answer of blocks.
     ///
     /// # Errors
     /// [`BadAnswer`], for which the peer is asked nothing for a while.
@@ -196,31 +246,108 @@ impl<B> Sync<B> {
         &mut self,
         peer: PublicKey,
         id: u64,
-        blocks: Vec<(Height, usize, B)>,
+        blocks: Vec<Came<B>>,
         now: Timestamp,
     ) -> Result<(), BadAnswer> {
-        if self.asked.get(&id).is_none_or(|asked| asked.peer != peer) {
-            let late = self.peers.get_mut(&peer).filter(|source| source.n_late > 0);
-            let late = late.map(|source| source.n_late -= 1);
-            return late.ok_or(BadAnswer::Unrequested);
-        }
-        let Some(asked) = self.asked.remove(&id) else { return Err(BadAnswer::Unrequested) };
-        self.release(&peer);
+        let Some(asked) = self.answered(&peer, id, What::Blocks)? else { return Ok(()) };
         let heights = (asked.from.0..).map(Height).take(usize::from(asked.count));
         let is_in_order = blocks.len() <= usize::from(asked.count)
-            && blocks.iter().map(|(height, ..)| *height).eq(heights.take(blocks.len()));
+            && blocks.iter().map(|came| came.height).eq(heights.take(blocks.len()));
         if blocks.is_empty() || !is_in_order {
             self.demote(&peer, now);
             return if blocks.is_empty() { Ok(()) } else { Err(BadAnswer::OtherBlocks) };
         }
-        for (height, bytes, block) in blocks {
+        if blocks.iter().any(|came| self.certified.contradicts(came.height, &came.hash)) {
+            self.demote(&peer, now);
+            return Err(BadAnswer::NotCertified);
+        }
+        for Came { height, hash, bytes, block } in blocks {
             self.bytes += bytes as u64;
             if height > self.handed && !self.waiting.contains_key(&height) {
                 self.waiting_bytes += bytes;
-                self.waiting.insert(height, Waiting { peer, bytes, block });
+                self.waiting.insert(height, Waiting { peer, hash, bytes, block });
             }
         }
         Ok(())
+    }
+
+    /// The block that headers are followed from; none where that is the ledger's tip.
+    pub fn anchor(&self) -> Option<&Anchor> {
+        self.certified.anchor()
+    }
+
+    /// Whether an answer of headers is waited for, which is worth following them.
+    pub fn awaits_headers(&self, peer: &PublicKey, id: u64) -> bool {
+        let asked = self.asked.get(&id);
+        asked.is_some_and(|asked| asked.peer == *peer && asked.what == What::Headers)
+    }
+
+    /// Whether headers say that another block is decided at a height.
+    pub fn contradicts(&self, height: Height, hash: &BlockHash) -> bool {
+        self.certified.contradicts(height, hash)
+    }
+
+    /// Forgets what headers said, which the ledger contradicts.
+    pub fn forget_headers(&mut self) {
+        self.certified = Certified::new(self.tip);
+    }
+
+    /// An answer of headers, and what came of following them; none where they prove nothing.
+    ///
+    /// # Errors
+    /// [`BadAnswer`], for which the peer is asked nothing for a while.
+    pub fn on_headers(
+        &mut self,
+        peer: PublicKey,
+        id: u64,
+        followed: Option<CertifiedHeaders>,
+        now: Timestamp,
+    ) -> Result<(), BadAnswer> {
+        let Some(asked) = self.answered(&peer, id, What::Headers)? else { return Ok(()) };
+        let Some(followed) = followed else {
+            self.demote(&peer, now);
+            return Err(BadAnswer::BadHeaders);
+        };
+        // Nothing new is a claim without proof, but where the ledger came there in the meantime.
+        if followed.hashes.is_empty() && followed.end.height < asked.from {
+            self.demote(&peer, now);
+            return Ok(());
+        }
+        self.certified.extend(followed);
+        self.drop_contradicted(now);
+        Ok(())
+    }
+
+    /// Blocks that came before the headers said which they should be.
+    fn drop_contradicted(&mut self, now: Timestamp) {
+        let certified = &self.certified;
+        let is_wrong =
+            |(height, one): &(&Height, &Waiting<B>)| certified.contradicts(**height, &one.hash);
+        let wrong: Vec<(Height, PublicKey)> =
+            self.waiting.iter().filter(is_wrong).map(|(height, one)| (*height, one.peer)).collect();
+        for (height, peer) in wrong {
+            self.demote(&peer, now);
+            if let Some(dropped) = self.waiting.remove(&height) {
+                self.waiting_bytes -= dropped.bytes;
+            }
+        }
+    }
+
+    /// The question that an answer is to; none where it was given up, and the answer is late.
+    fn answered(
+        &mut self,
+        peer: &PublicKey,
+        id: u64,
+        what: What,
+    ) -> Result<Option<Asked>, BadAnswer> {
+        let is_asked = |asked: &Asked| asked.peer == *peer && asked.what == what;
+        if !self.asked.get(&id).is_some_and(is_asked) {
+            let late = self.peers.get_mut(peer).filter(|source| source.n_late > 0);
+            let late = late.map(|source| source.n_late -= 1);
+            return late.map(|()| None).ok_or(BadAnswer::Unrequested);
+        }
+        self.release(peer);
+        Ok(self.asked.remove(&id))
     }
 
     /// What came from `peer` was not what it should be. Where it was a block of this sync all
@@ -240,7 +367,7 @@ impl<B> Sync<B> {
         if next > up_to {
             return None;
         }
-        let Waiting { peer, bytes, block } = self.waiting.remove(&next)?;
+        let Waiting { peer, bytes, block, .. } = self.waiting.remove(&next)?;
         self.waiting_bytes -= bytes;
         if self.handed == self.tip {
             self.tip_since = now;
@@ -260,7 +387,13 @@ impl<B> Sync<B> {
         }
         let since = *self.behind_since.get_or_insert(now);
         let is_soon = target == self.tip.next() && now.since(since) < self.patience();
-        if is_soon || self.waiting_bytes >= self.limits.waiting_bytes_max {
+        if is_soon {
+            return None;
+        }
+        if let Some(ask) = self.ask_headers(target, now) {
+            return Some(ask);
+        }
+        if self.waiting_bytes >= self.limits.waiting_bytes_max {
             return None;
         }
         if let Some(ask) = self.ask_again(now) {
@@ -270,15 +403,59 @@ impl<B> Sync<B> {
         let peer = self.least_asked(from, now, &[])?;
         let height = self.peers.get(&peer)?.height;
         let count = self.gap(from, height);
-        self.ask(peer, from, count, now)
+        self.ask(peer, from, count, What::Blocks, now)
     }
 
-    fn ask(&mut self, peer: PublicKey, from: Height, count: u16, now: Timestamp) -> Option<Ask> {
+    fn ask(
+        &mut self,
+        peer: PublicKey,
+        from: Height,
+        count: u16,
+        what: What,
+        now: Timestamp,
+    ) -> Option<Ask> {
         let id = self.next_id;
         self.next_id += 1;
-        self.asked.insert(id, Asked { peer, from, count, at: now });
+        self.asked.insert(id, Asked { peer, from, count, what, at: now });
         self.peers.get_mut(&peer)?.n_asked += 1;
-        Some(Ask { peer, id, from, count })
+        Some(Ask { peer, id, from, count, what })
+    }
+
+    /// Asks for the headers after the last that is certified: one peer, and others too while it
+    /// is slow.
+    fn ask_headers(&mut self, target: Height, now: Timestamp) -> Option<Ask> {
+        let end = self.certified.end();
+        let is_far = target.0 > self.tip.0.saturating_add(self.near());
+        if !is_far
+            || target <= end
+            || end.0 >= self.tip.0.saturating_add(self.limits.window_headers)
+        {
+            return None;
+        }
+        let waited = self.asked.values().filter(|asked| asked.what == What::Headers);
+        let (last, asked): (Vec<Timestamp>, Vec<PublicKey>) =
+            waited.map(|asked| (asked.at, asked.peer)).unzip();
+        let is_slow = |at: &Timestamp| now.0.saturating_sub(at.0) >= self.limits.again_ms;
+        if asked.len() >= AGAIN_MAX || !last.iter().all(is_slow) {
+            return None;
+        }
+        let from = end.next();
+        let peer = self.least_asked(from, now, &asked)?;
+        let most = self.peers.get(&peer)?.height.0.saturating_sub(end.0);
+        let count = most.min(u64::from(self.limits.page_headers)).try_into().unwrap_or(u16::MAX);
+        self.ask(peer, from, count, What::Headers, now)
+    }
+
+    /// How far above the tip blocks are asked for without headers.
+    fn near(&self) -> u64 {
+        u64::from(self.limits.page_blocks)
+    }
+
+    /// The last block that is asked for.
+    fn askable(&self) -> Height {
+        let near = Height(self.tip.0.saturating_add(self.near()));
+        let window = Height(self.tip.0.saturating_add(self.limits.window_blocks));
+        self.certified.end().max(near).min(window)
     }
 
     /// Asks another peer for the blocks that come next, while whoever was asked is slow: nothing
@@ -295,7 +472,7 @@ impl<B> Sync<B> {
         let peer = self.least_asked(next, now, &asked)?;
         let end = end.0.min(self.peers.get(&peer)?.height.0.saturating_add(1));
         let count = u16::try_from(end - next.0).unwrap_or(u16::MAX);
-        self.ask(peer, next, count, now)
+        self.ask(peer, next, count, What::Blocks, now)
     }
 
     /// How far it is, while it is behind.
@@ -373,7 +550,7 @@ impl<B> Sync<B> {
     /// The first height above what was handed on that is neither here nor asked for.
     fn first_missing(&self) -> Option<Height> {
         let mut height = self.handed.next();
-        while height.0 <= self.tip.0 + self.limits.window_blocks {
+        while height <= self.askable() {
             height = match self.asked.values().find(|asked| asked.holds(height)) {
                 Some(asked) => asked.end(),
                 None if self.waiting.contains_key(&height) => height.next(),
@@ -385,10 +562,12 @@ impl<B> Sync<B> {
 
     /// How many blocks from there are missing, as many as one question may name and the peer has.
     fn gap(&self, from: Height, peer: Height) -> u16 {
-        let asked = self.asked.values().map(|asked| asked.from).filter(|start| *start > from).min();
+        let blocks = self.asked.values().filter(|asked| asked.what == What::Blocks);
+        let asked = blocks.map(|asked| asked.from).filter(|start| *start > from).min();
         let here = self.waiting.range(from..).next().map(|(height, _)| *height);
         let end = asked.into_iter().chain(here).min().unwrap_or(Height(u64::MAX));
-        let missing = end.0.min(peer.0.saturating_add(1)) - from.0;
+        let last = peer.min(self.askable());
+        let missing = end.0.min(last.0.saturating_add(1)) - from.0;
         missing.min(u64::from(self.limits.page_blocks)).try_into().unwrap_or(u16::MAX)
     }
 
@@ -403,7 +582,7 @@ impl<B> Sync<B> {
     }
 }
 
-/// Peers that are asked for the same blocks at a time.
+/// Peers that are asked for the same at a time.
 const AGAIN_MAX: usize = 4;
 
 /// How often the time without questions doubles.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::types::keys::KeyPair;
+use crate::types::masternode_set::{Masternode, MasternodeSet};
 
 fn peer(n: u8) -> PublicKey {
     KeyPair::from_seed(&[n]).public()
@@ -9,9 +10,42 @@ fn at(ms: u64) -> Timestamp {
     Timestamp(ms)
 }
 
+/// The id of the block that is decided at a height.
+fn hash(height: u64) -> BlockHash {
+    BlockHash::from_bytes([u8::try_from(height % 251).unwrap(); 32])
+}
+
 /// The heights of an answer, as blocks of 1 kB.
-fn page(ask: &Ask, n: u64) -> Vec<(Height, usize, u64)> {
-    (ask.from.0..ask.from.0 + n).map(|height| (Height(height), 1_000, height)).collect()
+fn page(ask: &Ask, n: u64) -> Vec<Came<u64>> {
+    let came = |block| Came { height: Height(block), hash: hash(block), bytes: 1_000, block };
+    (ask.from.0..ask.from.0 + n).map(came).collect()
+}
+
+/// What following `n` headers from a height on comes to.
+fn followed(from: Height, n: u64) -> CertifiedHeaders {
+    let member = |seed: &[u8]| Masternode {
+        consensus_key: KeyPair::from_seed(seed).public(),
+        payout: KeyPair::from_seed(seed).address(),
+        network_address: String::new(),
+    };
+    let masternodes = MasternodeSet::new(vec![member(b"one")]).unwrap();
+    let height = Height(from.0 + n - 1);
+    let hashes = (from.0..from.0 + n).map(hash).collect();
+    CertifiedHeaders { hashes, end: Anchor { height, hash: hash(height.0), masternodes } }
+}
+
+/// Answers all questions for headers, and gives those for blocks.
+fn certify(sync: &mut Sync<u64>, now: u64) -> Vec<Ask> {
+    let mut blocks = Vec::new();
+    while let Some(ask) = sync.poll(at(now)) {
+        if ask.what == What::Blocks {
+            blocks.push(ask);
+            continue;
+        }
+        let headers = followed(ask.from, u64::from(ask.count));
+        sync.on_headers(ask.peer, ask.id, Some(headers), at(now)).unwrap();
+    }
+    blocks
 }
 
 /// Asks until nothing is to be asked.
@@ -27,7 +61,7 @@ fn hand_on(sync: &mut Sync<u64>, up_to: u64, now: u64) -> Vec<u64> {
 fn pages_come_from_several_peers_and_are_handed_on_in_order() {
     let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
     (1..=3).for_each(|n| sync.on_peer(peer(n), Height(300)));
-    let asked = asks(&mut sync, 0);
+    let asked = certify(&mut sync, 0);
     assert_eq!(asked.len(), 5);
     let asked_of = |n| asked.iter().filter(|ask| ask.peer == peer(n)).count();
     assert_eq!([asked_of(1), asked_of(2), asked_of(3)].iter().sum::<usize>(), 5);
@@ -157,12 +191,12 @@ fn what_waits_is_bounded() {
     let limits = SyncLimits { waiting_bytes_max: 5_000, ..SyncLimits::default() };
     let mut sync: Sync<u64> = Sync::new(limits, Height(0));
     sync.on_peer(peer(1), Height(10_000));
-    let asked = asks(&mut sync, 0);
+    let asked = certify(&mut sync, 0);
     assert_eq!(asked.len(), 2);
     for ask in &asked {
         sync.on_blocks(peer(1), ask.id, page(ask, 64), at(0)).unwrap();
     }
-    assert_eq!(sync.poll(at(0)), None);
+    assert!(certify(&mut sync, 0).is_empty());
 }
 
 #[test]
@@ -185,14 +219,13 @@ fn who_says_nothing_holds_nobody_up() {
     sync.on_peer(peer(2), Height(40));
     assert!(asks(&mut sync, 1_999).is_empty(), "all 40 are asked for");
     let again = asks(&mut sync, 2_000);
-    assert_eq!(
-        again.iter().map(|ask| (ask.peer, ask.from, ask.count)).collect::<Vec<_>>(),
-        [(peer(2), Height(1), 40)]
-    );
-    sync.on_blocks(peer(2), again[0].id, page(&again[0], 40), at(2_010)).unwrap();
+    let both = [What::Headers, What::Blocks].map(|what| (peer(2), Height(1), 40, what));
+    let asked = again.iter().map(|ask| (ask.peer, ask.from, ask.count, ask.what));
+    assert_eq!(asked.collect::<Vec<_>>(), both);
+    sync.on_blocks(peer(2), again[1].id, page(&again[1], 40), at(2_010)).unwrap();
     assert_eq!(hand_on(&mut sync, 100, 2_010), (1..=40).collect::<Vec<_>>());
     // The first one answers after all, which is no fault and no news.
-    let first = silent.iter().find(|ask| ask.from == Height(1)).unwrap();
+    let first = silent.iter().find(|ask| ask.what == What::Blocks).unwrap();
     sync.on_blocks(peer(1), first.id, page(first, 40), at(2_020)).unwrap();
     assert!(hand_on(&mut sync, 40, 2_020).is_empty());
 }
@@ -220,4 +253,97 @@ fn the_faults_of_who_brought_nothing_begin_nothing_again() {
     assert_eq!(hand_on(&mut sync, 6, 1), [5, 6]);
     sync.on_bad_block(&peer(1), at(1));
     assert!(hand_on(&mut sync, 6, 1).is_empty());
+}
+
+#[test]
+fn blocks_beyond_a_page_wait_for_headers() {
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
+    (1..=3).for_each(|n| sync.on_peer(peer(n), Height(1_000)));
+    let asked = asks(&mut sync, 0);
+    let headers = asked.iter().find(|ask| ask.what == What::Headers).unwrap();
+    assert_eq!((headers.from, headers.count), (Height(1), 256));
+    let blocks: Vec<_> = asked.iter().filter(|ask| ask.what == What::Blocks).collect();
+    assert_eq!(
+        blocks.iter().map(|ask| (ask.from, ask.count)).collect::<Vec<_>>(),
+        [(Height(1), 64)]
+    );
+    let proved = followed(Height(1), 200);
+    sync.on_headers(headers.peer, headers.id, Some(proved), at(1)).unwrap();
+    let asked = asks(&mut sync, 1);
+    let last = asked.iter().filter(|ask| ask.what == What::Blocks);
+    assert_eq!(last.map(|ask| ask.from.0 + u64::from(ask.count) - 1).max(), Some(200));
+}
+
+#[test]
+fn a_block_that_is_not_the_certified_one_costs_its_sender_at_once() {
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
+    (1..=2).for_each(|n| sync.on_peer(peer(n), Height(70)));
+    let asked = certify(&mut sync, 0);
+    let mut blocks = page(&asked[0], 10);
+    blocks[9].hash = BlockHash::ZERO;
+    let answer = sync.on_blocks(asked[0].peer, asked[0].id, blocks, at(0));
+    assert_eq!(answer, Err(BadAnswer::NotCertified));
+    assert!(hand_on(&mut sync, 70, 0).is_empty());
+    assert!(asks(&mut sync, 0).iter().all(|ask| ask.peer != asked[0].peer));
+}
+
+#[test]
+fn blocks_that_came_before_the_headers_are_compared_too() {
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
+    sync.on_peer(peer(1), Height(70));
+    let asked = asks(&mut sync, 0);
+    let of = |what| *asked.iter().find(|ask| ask.what == what).unwrap();
+    let mut blocks = page(&of(What::Blocks), 64);
+    blocks[0].hash = BlockHash::ZERO;
+    sync.on_blocks(peer(1), of(What::Blocks).id, blocks, at(0)).unwrap();
+    sync.on_headers(peer(1), of(What::Headers).id, Some(followed(Height(1), 70)), at(0)).unwrap();
+    assert!(hand_on(&mut sync, 70, 0).is_empty());
+    assert_eq!(sync.poll(at(0)), None);
+}
+
+#[test]
+fn a_height_that_no_headers_prove_costs_the_next_question() {
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
+    sync.on_peer(peer(1), Height(u64::MAX));
+    let headers = *asks(&mut sync, 0).iter().find(|ask| ask.what == What::Headers).unwrap();
+    let nothing = CertifiedHeaders { hashes: Vec::new(), end: followed(Height(0), 1).end };
+    sync.on_headers(peer(1), headers.id, Some(nothing), at(0)).unwrap();
+    assert_eq!(sync.poll(at(1_999)), None);
+    let headers = *asks(&mut sync, 2_000).iter().find(|ask| ask.what == What::Headers).unwrap();
+    let answer = sync.on_headers(peer(1), headers.id, None, at(2_000));
+    assert_eq!(answer, Err(BadAnswer::BadHeaders));
+    assert_eq!(sync.poll(at(5_999)), None);
+}
+
+#[test]
+fn headers_of_a_silent_peer_are_asked_of_few_others() {
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
+    (1..=9).for_each(|n| sync.on_peer(peer(n), Height(u64::MAX)));
+    let mut asked = Vec::new();
+    for now in (0..9_999).step_by(100) {
+        asked.extend(asks(&mut sync, now).into_iter().filter(|ask| ask.what == What::Headers));
+    }
+    let peers: std::collections::BTreeSet<_> = asked.iter().map(|ask| ask.peer).collect();
+    assert_eq!((asked.len(), peers.len()), (AGAIN_MAX, AGAIN_MAX));
+}
+
+#[test]
+fn headers_are_kept_for_a_window_only() {
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
+    sync.on_peer(peer(1), Height(u64::MAX));
+    certify(&mut sync, 0);
+    assert_eq!(sync.certified.end(), Height(4_096));
+    sync.on_tip(Height(4_200), at(1));
+    assert_eq!((sync.certified.end(), sync.anchor()), (Height(4_200), None));
+}
+
+#[test]
+fn an_answer_that_the_ledger_overtook_costs_nothing() {
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
+    sync.on_peer(peer(1), Height(1_000));
+    let headers = *asks(&mut sync, 0).iter().find(|ask| ask.what == What::Headers).unwrap();
+    sync.on_tip(Height(300), at(1));
+    let nothing = CertifiedHeaders { hashes: Vec::new(), end: followed(Height(300), 1).end };
+    sync.on_headers(peer(1), headers.id, Some(nothing), at(1)).unwrap();
+    assert!(sync.poll(at(1)).is_some());
 }

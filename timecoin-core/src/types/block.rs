@@ -49,6 +49,11 @@ pub struct BlockHeader {
 }
 
 impl BlockHeader {
+    /// Whether others decide the next block.
+    pub fn changes_set(&self) -> bool {
+        self.next_masternode_set != self.masternode_set
+    }
+
     /// The hash of the header: the id of the block.
     pub fn hash(&self) -> BlockHash {
         let mut hasher = Hasher::new(Tag::BlockHeader);

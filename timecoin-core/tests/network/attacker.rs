@@ -233,7 +233,7 @@ fn class_of(packet: &Packet) -> u8 {
         Packet::Message(Message::Proposal(_) | Message::Decided(_) | Message::Block(_))
         | Packet::Proposal(_)
         | Packet::Proposed(..) => BLOCKS,
-        Packet::Blocks(_) => SYNC,
+        Packet::Blocks(_) | Packet::Headers(_) => SYNC,
         Packet::Message(message) if !matches!(message, Message::Request(_)) => VOTES,
         _ => CONTROL,
     }

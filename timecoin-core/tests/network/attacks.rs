@@ -116,7 +116,7 @@ pub fn wait_banned(events: &Subscription, key: &PublicKey) {
     });
 }
 
-fn wait_event<T>(events: &Subscription, find: impl Fn(&NodeEventKind) -> Option<T>) -> T {
+pub fn wait_event<T>(events: &Subscription, find: impl Fn(&NodeEventKind) -> Option<T>) -> T {
     let deadline = Instant::now() + LONG;
     loop {
         let event = events.next_event(LONG).unwrap();

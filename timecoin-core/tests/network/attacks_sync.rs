@@ -10,8 +10,12 @@ use crate::testkit::*;
 
 /// A peer that claims more blocks than there are, and waits to be asked for them.
 fn claim(net: &Attacked, node: &Node, keys: &KeyPair) -> Attacker {
+    claim_height(net, node, keys, u64::MAX)
+}
+
+fn claim_height(net: &Attacked, node: &Node, keys: &KeyPair, height: u64) -> Attacker {
     let mut attacker = Attacker::join(node, &net.cluster.genesis, keys);
-    attacker.say(&Packet::Tip(tip(u64::MAX))).unwrap();
+    attacker.say(&Packet::Tip(tip(height))).unwrap();
     attacker
 }
 
@@ -85,7 +89,8 @@ fn wrong_answers_cost_their_senders_and_not_the_sync() {
     let wrong = [elsewhere, unsigned, twice, later, swapped, mixed, of_later];
     for (position, blocks) in wrong.into_iter().enumerate() {
         let keys = stranger(position);
-        let mut liar = claim(&net, &newcomer, &keys);
+        // So near that blocks are asked for without headers.
+        let mut liar = claim_height(&net, &newcomer, &keys, real.len() as u64);
         // It is asked again if its wrong answer was only useless.
         for _ in 0..10 {
             let Ok(question) = liar.hear_of(|packet| match packet {

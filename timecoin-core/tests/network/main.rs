@@ -10,6 +10,7 @@ mod attacks_handshake;
 mod attacks_peers;
 mod attacks_sync;
 mod attacks_votes;
+mod headers;
 mod links;
 mod local;
 mod noise;

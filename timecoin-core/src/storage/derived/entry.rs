@@ -5,13 +5,15 @@
 //! a | address 20 | txid 32 | vout u32    unspent output of an address, borsh(Utxo) 37
 //! b | height u64                         position in the block log 8
 //! h | block hash 32                      height u64
+//! m | height u64                         masternodes that decide from the next height on, borsh
 //! s                                      standing, borsh
 //! t | txid 32                            height u64 | place in the block u32
 //! u | txid 32 | vout u32                 unspent output, borsh(Utxo) 37
 //! ```
 //!
 //! Numbers are big-endian, so that entries sort as what they name. The value of `a` repeats that
-//! of `u`, so that a page of an address costs no look-up per output.
+//! of `u`, so that a page of an address costs no look-up per output. There is an `m` only where
+//! the set changes; whoever follows headers is told of it (`sync/headers.rs`).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -26,6 +28,7 @@ use crate::types::block::Block;
 use crate::types::chain::Height;
 use crate::types::encode::encode;
 use crate::types::hash::{BlockHash, Tag, Txid, hash};
+use crate::types::masternode_set::MasternodeSet;
 use crate::types::transaction::OutPoint;
 
 /// What an entry is about.
@@ -33,6 +36,7 @@ pub(super) enum Entry {
     Owned(Address, OutPoint),
     BlockPosition(Height),
     BlockHeight(BlockHash),
+    NextSet(Height),
     Standing,
     Transaction(Txid),
     Utxo(OutPoint),
@@ -54,6 +58,10 @@ impl Entry {
             Entry::BlockHeight(hash) => {
                 key.push(b'h');
                 key.extend_from_slice(hash.as_bytes());
+            }
+            Entry::NextSet(height) => {
+                key.push(b'm');
+                key.extend_from_slice(&height.0.to_be_bytes());
             }
             Entry::Standing => key.push(b's'),
             Entry::Transaction(txid) => {
@@ -87,9 +95,14 @@ pub(super) fn changes_of_genesis(chain: &Chain) -> Changes {
     entries.into_iter().chain([place]).map(|(key, value)| (key, Some(value))).collect()
 }
 
-/// What a block changes, from the block alone: an output that it spends is of the address of the
-/// key that spends it.
-pub(super) fn changes_of(block: &Block, hash: &BlockHash, position: RecordPosition) -> Changes {
+/// What a block changes, from the block and the set after it alone: an output that it spends is of
+/// the address of the key that spends it.
+pub(super) fn changes_of(
+    block: &Block,
+    hash: &BlockHash,
+    after: &MasternodeSet,
+    position: RecordPosition,
+) -> Changes {
     let height = block.header.height;
     let mut changes = Changes::new();
     let mut created = HashMap::new();
@@ -117,6 +130,9 @@ pub(super) fn changes_of(block: &Block, hash: &BlockHash, position: RecordPositi
     let height_bytes = height.0.to_be_bytes().to_vec();
     changes.insert(Entry::BlockHeight(*hash).key(), Some(height_bytes));
     changes.insert(Entry::BlockPosition(height).key(), Some(position.to_bytes().to_vec()));
+    if block.header.changes_set() {
+        changes.insert(Entry::NextSet(height).key(), Some(encode(after)));
+    }
     changes
 }
 
