@@ -37,10 +37,26 @@ impl Engine {
         if block.height() < next {
             return self.check_same_chain(block.height(), certificate, utxos);
         }
+        if let Some(other) = self.other_tip(&block) {
+            return self.check_same_chain(other.height, other, utxos);
+        }
         self.sign_votes(now, utxos)?;
         self.consensus.add_block(block, None);
         self.decide(certificate, now, utxos)?;
         self.advance(now, utxos)
+    }
+
+    /// The proof that another block than this node's tip is decided at its height, where the next
+    /// decided block has one.
+    fn other_tip(&self, next: &VerifiedBlock) -> Option<CommitCertificate> {
+        let tip = &self.state.tip;
+        let (epoch, set) = (self.chain.params().epoch_of(tip.height), &self.state.tip_masternodes);
+        let certificate = next.header().parent_certificate.as_ref()?;
+        let is_of_parent = (certificate.epoch, certificate.height, certificate.block)
+            == (epoch, tip.height, next.header().parent);
+        let is_other = is_of_parent && certificate.block != tip.hash;
+        let is_proof = is_other && certificate.verify(self.chain.id(), set).is_ok();
+        is_proof.then(|| certificate.clone())
     }
 
     /// Two certified blocks at one height prove that more than `f` masternodes are faulty: this

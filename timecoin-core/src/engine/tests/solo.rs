@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::cluster::Cluster;
 use crate::engine::input::{Input, VerifiedMessage};
-use crate::engine::output::{Rejection, TransactionStatus};
+use crate::engine::output::{Record, Rejection, TransactionStatus};
 use crate::ledger::transaction::verify_transaction;
 use crate::mempool::MempoolLimits;
 use crate::params::BlockProduction;
@@ -136,4 +136,32 @@ fn epochs_pass_and_payments_with_them() {
     }
     assert!(cluster.nodes[0].store.blocks.len() >= 12);
     cluster.check();
+}
+
+/// A masternode that runs twice decides two chains. Who has a block of the one and is shown the
+/// next of the other stops, and names it; so it does where it is shown the other block itself.
+#[test]
+fn a_decided_block_on_another_tip_is_a_safety_violation() {
+    let mut twin = Cluster::new(1, |_| {});
+    twin.produce();
+    twin.produce();
+    for height in [1, 2] {
+        let mut cluster = Cluster::new(1, |_| {});
+        let payment = cluster.payment(0, &KeyPair::from_seed(b"bob"), 5_000_000);
+        cluster.submit(0, &payment).unwrap();
+        cluster.produce();
+        let commit = &twin.nodes[0].store.blocks[height - 1];
+        let block = commit.connected.block.clone();
+        let message = VerifiedMessage::Decided(block, commit.certificate.clone());
+        let from = KeyPair::from_seed(b"peer").public();
+        cluster.input(0, Input::Message { from, message });
+        let violation = cluster.nodes[0].store.records.iter().find_map(|record| match record {
+            Record::Violation(violation) => Some(violation),
+            _ => None,
+        });
+        let violation = violation.expect("it is recorded");
+        let [own, other] = [&cluster, &twin].map(|c| c.nodes[0].store.blocks[0].certificate.block);
+        assert_eq!((violation.own.block, violation.other.block), (own, other), "{height}");
+        assert_eq!(violation.signed_both, [cluster.nodes[0].keys.public()]);
+    }
 }
