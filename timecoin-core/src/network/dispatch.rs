@@ -10,6 +10,7 @@ use super::{Shared, lock};
 use crate::engine::verify::MessageError;
 use crate::peers::rate::Class;
 use crate::peers::score::Misbehavior;
+use crate::types::certificate::CertificateError;
 use crate::types::encode::decode;
 use crate::types::message::Message;
 
@@ -82,19 +83,23 @@ impl Shared {
         }
     }
 
-    /// `from` sent something that no honest node can have sent.
+    /// `peer` sent something that no honest node can have sent.
     pub(super) fn on_bad_message(&self, peer: &Arc<Peer>, error: &MessageError) {
         let kind = match error {
             MessageError::Malformed(_) => Misbehavior::Undecodable,
             MessageError::Transaction(_) | MessageError::NoConflict => {
                 Misbehavior::InvalidTransaction
             }
-            MessageError::Block(_) | MessageError::Justification(_) => Misbehavior::InvalidBlock,
+            // Of another set: its sender's ledger may be another one, in all honesty.
+            MessageError::Certificate(CertificateError::OtherSet { .. }) => {
+                Misbehavior::BadSignature
+            }
+            MessageError::Block(_)
+            | MessageError::Justification(_)
+            | MessageError::Certificate(_) => Misbehavior::InvalidBlock,
             MessageError::RequestTooLarge => Misbehavior::Unrequested,
             _ => Misbehavior::BadSignature,
         };
-        lock(&self.sync).on_bad_block(&peer.key, self.host().now());
-        self.fetching.notify_one();
         self.blame(Some(peer.key), peer.address, kind);
         peer.counts.dropped_in.fetch_add(1, Ordering::Relaxed);
     }

@@ -164,8 +164,12 @@ impl Network {
         }
     }
 
-    /// A peer sent what no honest node can have sent.
+    /// A peer sent what no honest node can have sent. It may be gone by then; what it brought
+    /// is fetched from others all the same.
     pub fn on_misbehavior(&self, from: &PeerId, error: &MessageError) {
+        let Some(host) = self.0.host.get() else { return };
+        lock(&self.0.sync).on_bad_block(from, host.now());
+        self.0.fetching.notify_one();
         if let Some(peer) = self.0.peer(from) {
             self.0.on_bad_message(&peer, error);
         }

@@ -164,6 +164,21 @@ fn blocks_that_bring_nothing_are_fetched_from_another() {
 }
 
 #[test]
+fn bad_blocks_of_who_is_gone_are_fetched_from_another() {
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
+    sync.on_peer(peer(1), Height(9));
+    let ask = sync.poll(at(0)).unwrap();
+    sync.on_blocks(peer(1), ask.id, page(&ask, 9), at(0)).unwrap();
+    assert_eq!(hand_on(&mut sync, 9, 0).len(), 9);
+    sync.on_peer(peer(2), Height(9));
+    sync.on_gone(&peer(1));
+    assert_eq!(sync.poll(at(5)), None);
+    sync.on_bad_block(&peer(1), at(5));
+    let ask = sync.poll(at(5)).unwrap();
+    assert_eq!((ask.peer, ask.from, ask.count), (peer(2), Height(1), 9));
+}
+
+#[test]
 fn a_ledger_that_does_not_go_on_blames_who_sent_its_next_block() {
     let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
     sync.on_peer(peer(1), Height(9));
