@@ -52,7 +52,8 @@ pub struct SyncLimits {
     pub page_headers: u16,
     /// How far above the tip headers are asked for. Default 4,096: 300 kB of hashes.
     pub window_headers: u64,
-    /// Bytes of blocks that wait to be handed on. Default 32 MB.
+    /// Bytes of blocks that wait to be handed on, beyond which only the next page is asked for.
+    /// Default 32 MB.
     pub waiting_bytes_max: usize,
     /// Questions to one peer at a time. Default 2.
     pub asked_per_peer_max: usize,
@@ -393,16 +394,21 @@ impl<B> Sync<B> {
         if let Some(ask) = self.ask_headers(target, now) {
             return Some(ask);
         }
-        if self.waiting_bytes >= self.limits.waiting_bytes_max {
-            return None;
-        }
         if let Some(ask) = self.ask_again(now) {
             return Some(ask);
         }
         let from = self.first_missing()?;
+        // What comes next makes room: all that waits may wait for it.
+        let is_full = self.waiting_bytes >= self.limits.waiting_bytes_max;
+        if is_full && from > self.handed.next() {
+            return None;
+        }
         let peer = self.least_asked(from, now, &[])?;
         let height = self.peers.get(&peer)?.height;
         let count = self.gap(from, height);
+        if from > self.handed.next() && self.is_crumb(from, count) {
+            return None;
+        }
         self.ask(peer, from, count, What::Blocks, now)
     }
 
@@ -456,6 +462,14 @@ impl<B> Sync<B> {
         let near = Height(self.tip.0.saturating_add(self.near()));
         let window = Height(self.tip.0.saturating_add(self.limits.window_blocks));
         self.certified.end().max(near).min(window)
+    }
+
+    /// Whether a question is small because it ends where the window does, which moves on with
+    /// every block: a moment later it is worth more.
+    fn is_crumb(&self, from: Height, count: u16) -> bool {
+        let askable = self.askable();
+        let ends_there = from.0 + u64::from(count) > askable.0;
+        ends_there && askable != self.certified.end() && count < self.limits.page_blocks / 2
     }
 
     /// Asks another peer for the blocks that come next, while whoever was asked is slow: nothing
