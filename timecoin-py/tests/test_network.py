@@ -122,12 +122,13 @@ def test_connecting_later_is_as_good(nodes):
         events = late.events(timeout=PATIENCE)
         late.connect(target(nodes[2]))
         told = next(e for e in events if isinstance(e, timecoin.PeerConnectedEvent))
-        assert (told.key, told.address) == (nodes[2].node_key, nodes[2].listen_address)
-        assert not told.is_inbound
+        assert told.key == nodes[2].node_key
+        assert told.is_inbound or told.address == nodes[2].listen_address
         assert late.disconnect(KeyPair.from_seed("nobody").public_key) is False
         wait_for(lambda: late.node_key in [peer.key for peer in nodes[2].peers()])
         (peer,) = [peer for peer in nodes[2].peers() if peer.key == late.node_key]
-        assert peer.is_inbound and not peer.is_masternode
+        # Either may have dialled the one connection that stays: both know where the other listens.
+        assert not peer.is_masternode
 
 
 def test_a_localnet_over_tcp_bears_a_partition():
