@@ -1,5 +1,7 @@
 //! The sync in a simulated world: peers of every kind answer in virtual time, from a seed.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 use std::collections::BTreeMap;
 
 use timecoin_core::sim::Random;
