@@ -2833,6 +2833,22 @@ tc_status_t tc_localnet_partition(tc_localnet_t net,
 tc_status_t tc_localnet_heal(tc_localnet_t net);
 
 /**
+ * Makes a node Byzantine: it follows a strategy, with any that it follows already, in this life
+ * and in all that come. The functions that speak of every node that takes part, or of the first,
+ * leave it out from now on.
+ *
+ * strategy: one of tc_strategy_name, without "amnesia" and "twins", which only networks in virtual
+ * time can follow, and over sockets without "garbage". Over sockets the connections stay honest.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT for a node
+ * that is not there, or a strategy that is not there or that the net can't follow;
+ * TC_ERROR_CLOSED.
+ */
+tc_status_t tc_localnet_set_byzantine(tc_localnet_t net,
+                                      uint64_t node,
+                                      const char *strategy);
+
+/**
  * Changes how all links behave that have no behaviour of their own.
  *
  * settings: n_settings of them, as for tc_sim_set_links.
@@ -2880,6 +2896,15 @@ tc_status_t tc_localnet_node(tc_localnet_t net, uint64_t node, tc_node_t *node_o
  * Errors: as tc_localnet_node.
  */
 tc_status_t tc_localnet_node_state(tc_localnet_t net, uint64_t node, int32_t *state_out);
+
+/**
+ * Whether a node was made Byzantine: 1 or 0.
+ *
+ * Errors: as tc_localnet_node.
+ */
+tc_status_t tc_localnet_is_byzantine(tc_localnet_t net,
+                                     uint64_t node,
+                                     uint8_t *is_byzantine_out);
 
 /**
  * The lowest height of all nodes that take part; 0 where none does.

@@ -1155,6 +1155,10 @@ class LocalNet {
         detail::check(tc_localnet_partition(handle(), groups.data(), groups.size()));
     }
     void heal() { detail::check(tc_localnet_heal(handle())); }
+    /** The strategies are listed at tc_localnet_set_byzantine. */
+    void set_byzantine(std::uint64_t node, const std::string &strategy) {
+        detail::check(tc_localnet_set_byzantine(handle(), node, strategy.c_str()));
+    }
     /** Changes all links that have no behaviour of their own. */
     void set_links(const Settings &settings) {
         const auto plain = detail::plain(settings);
@@ -1181,6 +1185,11 @@ class LocalNet {
         std::int32_t state = 0;
         detail::check(tc_localnet_node_state(handle(), node, &state));
         return state;
+    }
+    bool is_byzantine(std::uint64_t node) const {
+        std::uint8_t is_byzantine = 0;
+        detail::check(tc_localnet_is_byzantine(handle(), node, &is_byzantine));
+        return is_byzantine != 0;
     }
     /** The lowest height of all nodes that take part. */
     std::uint64_t height() const {

@@ -24,7 +24,7 @@ pub trait Testbed {
     /// How many nodes there are.
     fn n_nodes(&self) -> usize;
 
-    /// Whether a node takes part.
+    /// Whether a node takes part, and was not made Byzantine.
     fn is_running(&self, node: usize) -> bool;
 
     /// The address of the wallet of a name.
@@ -87,6 +87,13 @@ pub trait Testbed {
     /// Where the network fails.
     fn heal(&mut self) -> Result<(), TestbedError>;
 
+    /// Makes a node Byzantine: it follows the strategy of this name, with any that it follows
+    /// already.
+    ///
+    /// # Errors
+    /// Where there is no such strategy, or the network has no way to follow it.
+    fn set_byzantine(&mut self, node: usize, strategy: &str) -> Result<(), TestbedError>;
+
     /// Lets time pass, virtual or real, until `predicate` holds, but no longer than `within`.
     /// Says whether it came to hold.
     ///
@@ -135,7 +142,7 @@ impl Testbed for Simulation {
     }
 
     fn is_running(&self, node: usize) -> bool {
-        *self.node(node).state() == NodeState::Running
+        *self.node(node).state() == NodeState::Running && !self.node(node).is_byzantine()
     }
 
     fn address(&mut self, wallet: &str) -> Result<Address, TestbedError> {
@@ -192,6 +199,10 @@ impl Testbed for Simulation {
         Ok(Simulation::heal(self)?)
     }
 
+    fn set_byzantine(&mut self, node: usize, strategy: &str) -> Result<(), TestbedError> {
+        Ok(Simulation::set_byzantine(self, node, strategy)?)
+    }
+
     fn run_until(
         &mut self,
         predicate: &mut dyn FnMut(&Self) -> bool,
@@ -207,7 +218,8 @@ impl Testbed for LocalNet {
     }
 
     fn is_running(&self, node: usize) -> bool {
-        matches!(self.node_state(node), Ok(LocalNodeState::Running))
+        let is_honest = matches!(self.is_byzantine(node), Ok(false));
+        is_honest && matches!(self.node_state(node), Ok(LocalNodeState::Running))
     }
 
     fn address(&mut self, wallet: &str) -> Result<Address, TestbedError> {
@@ -259,6 +271,10 @@ impl Testbed for LocalNet {
     fn heal(&mut self) -> Result<(), TestbedError> {
         LocalNet::heal(self);
         Ok(())
+    }
+
+    fn set_byzantine(&mut self, node: usize, strategy: &str) -> Result<(), TestbedError> {
+        Ok(LocalNet::set_byzantine(self, node, strategy)?)
     }
 
     fn run_until(

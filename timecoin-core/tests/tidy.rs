@@ -49,7 +49,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "network",
         ],
     ),
-    ("localnet", &["types", "params", "mempool", "engine", "storage", "network", "sim", "node"]),
+    (
+        "localnet",
+        &["types", "params", "ledger", "mempool", "engine", "storage", "network", "sim", "node"],
+    ),
     ("testbed", &["types", "engine", "sim", "localnet"]),
     ("harness", &["types", "engine", "sim", "node"]),
 ];

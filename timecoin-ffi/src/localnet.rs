@@ -280,6 +280,29 @@ pub extern "C" fn tc_localnet_heal(net: tc_localnet_t) -> tc_status_t {
     })
 }
 
+/// Makes a node Byzantine: it follows a strategy, with any that it follows already, in this life
+/// and in all that come. The functions that speak of every node that takes part, or of the first,
+/// leave it out from now on.
+///
+/// strategy: one of tc_strategy_name, without "amnesia" and "twins", which only networks in virtual
+/// time can follow, and over sockets without "garbage". Over sockets the connections stay honest.
+///
+/// Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT for a node
+/// that is not there, or a strategy that is not there or that the net can't follow;
+/// TC_ERROR_CLOSED.
+#[unsafe(no_mangle)]
+pub extern "C" fn tc_localnet_set_byzantine(
+    net: tc_localnet_t,
+    node: u64,
+    strategy: *const c_char,
+) -> tc_status_t {
+    guard(|| {
+        let net = find_net(net)?;
+        let strategy = pointer::text(strategy, "strategy")?;
+        Ok(net.set_byzantine(number(node), &strategy)?)
+    })
+}
+
 /// Changes how all links behave that have no behaviour of their own.
 ///
 /// settings: n_settings of them, as for tc_sim_set_links.
@@ -358,6 +381,23 @@ pub extern "C" fn tc_localnet_node_state(
             LocalNodeState::Down => TC_SIM_NODE_STATE_DOWN,
             LocalNodeState::Halted => TC_SIM_NODE_STATE_HALTED,
         });
+        Ok(())
+    })
+}
+
+/// Whether a node was made Byzantine: 1 or 0.
+///
+/// Errors: as tc_localnet_node.
+#[unsafe(no_mangle)]
+pub extern "C" fn tc_localnet_is_byzantine(
+    net: tc_localnet_t,
+    node: u64,
+    is_byzantine_out: *mut u8,
+) -> tc_status_t {
+    guard(|| {
+        let net = find_net(net)?;
+        let out = pointer::out(is_byzantine_out, "is_byzantine_out")?;
+        out.write(net.is_byzantine(number(node))?.into());
         Ok(())
     })
 }

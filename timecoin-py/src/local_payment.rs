@@ -13,7 +13,7 @@ use crate::amount::Amount;
 use crate::convert::AddressArg;
 use crate::enums::Enum;
 use crate::hashes::Txid;
-use crate::html::{Maybe, fields};
+use crate::html::{Maybe, fields, truth};
 use crate::info::{NodeStatus, status_height, status_member};
 use crate::localnet::LocalNet;
 use crate::sim_payment::Condition;
@@ -184,6 +184,12 @@ impl LocalNodeStatus {
         Enum::SimNodeState.member(py, self.0.state.name())
     }
 
+    /// Whether it was made Byzantine.
+    #[getter]
+    fn is_byzantine(&self) -> bool {
+        self.0.is_byzantine
+    }
+
     /// The node itself; of one that is down, what it was.
     #[getter]
     fn node(&self) -> NodeStatus {
@@ -198,6 +204,13 @@ impl LocalNodeStatus {
 
     fn __repr__(&self) -> String {
         let state = format!("'{}'", self.0.state.name());
-        fields("LocalNodeStatus", &[("state", &state), ("height", &self.0.node.height)])
+        fields(
+            "LocalNodeStatus",
+            &[
+                ("state", &state),
+                ("height", &self.0.node.height),
+                ("is_byzantine", &truth(self.0.is_byzantine)),
+            ],
+        )
     }
 }

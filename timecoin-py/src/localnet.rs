@@ -193,6 +193,17 @@ impl LocalNet {
         })
     }
 
+    /// Makes a node Byzantine: it follows a strategy, with any that it follows already, in this
+    /// life and in all that come. What speaks of every node that takes part, or of the first,
+    /// leaves it out from now on. The strategies are those of a `Simulation`, without "amnesia"
+    /// and "twins", which only virtual time has, and over sockets without "garbage".
+    ///
+    /// Raises `RequestError` (`invalid_argument`) for a node that is not there, or a strategy that
+    /// is not there or that the net can't follow; `closed`.
+    fn set_byzantine(&self, py: Python<'_>, node: usize, strategy: &str) -> PyResult<()> {
+        self.net.call(py, |net| net.set_byzantine(node, strategy))
+    }
+
     /// Lets one direction of a link let nothing through.
     fn block_link(&self, py: Python<'_>, sender: usize, receiver: usize) -> PyResult<()> {
         self.net.call(py, |net| net.block(sender, receiver))

@@ -77,6 +77,35 @@ def test_it_bears_a_crash_and_a_partition(net):
     net.run_until(paid(net, node=3).finalized, "60s")
 
 
+@pytest.mark.parametrize("transport", ["memory", "tcp"])
+def test_three_go_on_beside_a_byzantine_one(transport):
+    with LocalNet(seed=7, transport=transport, block_interval="200ms", round_timeout="1s") as net:
+        events = net.events(timeout=0.0)
+        for strategy in ("equivocate-votes", "equivocate-ballots"):
+            net.set_byzantine(3, strategy)
+        assert [node.is_byzantine for node in net.nodes()] == [False, False, False, True]
+        for node in range(3):
+            tx = paid(net, node=node)
+            net.run_until(tx.finalized, "60s")
+            net.run_until(tx.confirmed, "60s")
+        assert len({str(net.node(node).block(tx.height).hash) for node in range(3)}) == 1
+        honest = [told.event.kind for told in events if told.node != 3]
+        assert "block_confirmed" in honest
+        assert not {"safety_violation", "poisoned", "signature_refused"} & {*honest}
+
+
+def test_what_no_real_net_can_follow_is_refused(net):
+    for strategy, why in [
+        ("twins", "only a simulation"),
+        ("amnesia", "only a simulation"),
+        ("kindness", "there is no strategy"),
+    ]:
+        error = refused(net.set_byzantine, 3, strategy)
+        assert error.code == ErrorCode.INVALID_ARGUMENT and why in str(error)
+    assert refused(net.set_byzantine, 4, "withhold").code == ErrorCode.INVALID_ARGUMENT
+    assert not net.status(3).is_byzantine
+
+
 def test_events_of_all_nodes_come_in_one_stream(net):
     events = net.events()
     tx = paid(net)

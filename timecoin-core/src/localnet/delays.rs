@@ -1,4 +1,4 @@
-//! Messages that are not due yet.
+//! What is not due yet: messages under way, and what strategies asked for.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,21 +26,26 @@ pub(super) enum Cargo {
     Frame(Put),
 }
 
-/// What is under way in a net. Who puts in keeps the number within bounds.
-#[derive(Default)]
-pub(super) struct Delays {
-    queue: Mutex<Queue>,
+/// What waits for its time. Who puts in keeps the number within bounds.
+pub(super) struct Delays<T> {
+    queue: Mutex<Queue<T>>,
     sooner: Notify,
 }
 
-#[derive(Default)]
-struct Queue {
-    by_time: BTreeMap<(SimTime, u64), Delayed>,
+struct Queue<T> {
+    by_time: BTreeMap<(SimTime, u64), T>,
     n_pushed: u64,
 }
 
-impl Delays {
-    pub(super) fn push(&self, at: SimTime, delayed: Delayed) {
+impl<T> Default for Delays<T> {
+    fn default() -> Self {
+        let queue = Queue { by_time: BTreeMap::new(), n_pushed: 0 };
+        Delays { queue: Mutex::new(queue), sooner: Notify::new() }
+    }
+}
+
+impl<T> Delays<T> {
+    pub(super) fn push(&self, at: SimTime, delayed: T) {
         let mut queue = self.lock();
         let is_first = queue.by_time.first_key_value().is_none_or(|((first, _), _)| at < *first);
         queue.n_pushed += 1;
@@ -53,7 +58,7 @@ impl Delays {
     }
 
     /// Takes what is due, in order.
-    pub(super) fn take_due(&self, now: SimTime) -> Vec<Delayed> {
+    pub(super) fn take_due(&self, now: SimTime) -> Vec<T> {
         let mut queue = self.lock();
         let later = queue.by_time.split_off(&(now.after(Duration::from_micros(1)), 0));
         std::mem::replace(&mut queue.by_time, later).into_values().collect()
@@ -75,7 +80,12 @@ impl Delays {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.lock().by_time.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

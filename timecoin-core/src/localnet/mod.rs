@@ -6,6 +6,7 @@
 //! unless [`LocalNetConfig::shared_verification_cache`] is set. A call blocks its own thread
 //! only; no node ever waits for another.
 
+mod byzantine;
 mod config;
 mod delays;
 mod directory;
@@ -13,6 +14,7 @@ mod error;
 mod events;
 mod faults;
 mod link;
+mod outlet;
 mod payments;
 mod settings;
 mod status;
@@ -29,8 +31,10 @@ pub use events::{LocalNetEvent, LocalNetEvents};
 pub use link::LinkCounts;
 pub use status::{LocalNodeState, LocalNodeStatus};
 
+use byzantine::Byzantines;
 use directory::Directory;
 use events::Merger;
+use outlet::{Outlet, Way};
 use payments::Purse;
 use switch::{Line, Packing, Switch};
 
@@ -69,6 +73,7 @@ pub struct LocalNet {
     keys: Vec<KeyPair>,
     places: Vec<Place>,
     switch: Arc<Switch>,
+    byzantines: Arc<Byzantines>,
     purse: Mutex<Purse>,
     merger: Merger,
     verified: Option<Arc<VerifiedCache>>,
@@ -102,13 +107,15 @@ impl LocalNet {
         let packing = Packing { is_encoded: config.encode_messages, is_believed };
         let publics: Vec<PublicKey> = keys.iter().map(KeyPair::public).collect();
         let network = Network::new(config.link.clone(), Random::new(config.seed, "network"));
-        let switch = Arc::new(Switch::new(publics, network, packing));
+        let byzantines = Arc::new(Byzantines::new(keys.clone(), config.seed));
+        let switch = Arc::new(Switch::new(publics, network, packing, Arc::clone(&byzantines)));
         let verified =
             is_believed.then(|| Arc::new(VerifiedCache::shared(SHARED_VERIFIED_BYTES_MAX)));
         let opener = Opener {
             config: &config,
             chain: &chain,
             switch: &switch,
+            byzantines: &byzantines,
             verified: verified.as_ref(),
             directory: &directory,
         };
@@ -127,6 +134,7 @@ impl LocalNet {
             keys,
             places,
             switch,
+            byzantines,
             verified,
             directory,
             runtime,
@@ -138,8 +146,10 @@ impl LocalNet {
     /// Lets all nodes begin at one moment, so that nobody misses what the first one says.
     fn begin(&self) -> Result<(), NodeError> {
         let delayed = Arc::clone(&self.switch).run();
-        let stop = self.stop.clone();
-        self.runtime.handle().spawn(stop.run_until_cancelled_owned(delayed));
+        let put_off = Arc::clone(&self.byzantines).run();
+        let handle = self.runtime.handle();
+        handle.spawn(self.stop.clone().run_until_cancelled_owned(delayed));
+        handle.spawn(self.stop.clone().run_until_cancelled_owned(put_off));
         let nodes: Vec<Node> = (0..self.n_nodes()).map(|position| self.at(position)).collect();
         for (position, node) in nodes.iter().enumerate() {
             node.pause();
@@ -252,6 +262,7 @@ impl LocalNet {
             config: &self.config,
             chain: &self.chain,
             switch: &self.switch,
+            byzantines: &self.byzantines,
             verified: self.verified.as_ref(),
             directory: &self.directory,
         }
@@ -273,13 +284,14 @@ impl LocalNet {
         self.places[position].changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The nodes that take part, with their positions.
+    /// The honest nodes that take part, with their positions.
     fn running(&self) -> impl Iterator<Item = (usize, Node)> + '_ {
-        let nodes = (0..self.n_nodes()).map(|position| (position, self.at(position)));
+        let honest = (0..self.n_nodes()).filter(|node| !self.byzantines.is_byzantine(*node));
+        let nodes = honest.map(|position| (position, self.at(position)));
         nodes.filter(|(_, node)| node.state() == NodeState::Running && !node.is_paused())
     }
 
-    /// The first node that takes part.
+    /// The first honest node that takes part.
     fn gateway(&self) -> Result<Node, NodeError> {
         self.running().next().map(|(_, node)| node).ok_or(NodeError::Closed)
     }
@@ -305,6 +317,7 @@ struct Opener<'a> {
     config: &'a LocalNetConfig,
     chain: &'a Chain,
     switch: &'a Arc<Switch>,
+    byzantines: &'a Arc<Byzantines>,
     verified: Option<&'a Arc<VerifiedCache>>,
     directory: &'a Directory,
 }
@@ -325,9 +338,18 @@ impl Opener<'_> {
             None => open_store(&config, self.chain)?,
         };
         let line = Arc::new(Line { switch: Arc::clone(self.switch), from: position });
+        let outlet = |way| {
+            let byzantines = Arc::clone(self.byzantines);
+            let outlet = Arc::new(Outlet { way, node: position, byzantines });
+            self.byzantines.speak_through(position, &outlet);
+            outlet
+        };
         let mut outside = match self.config.transport {
-            LocalTransport::Memory => Outside::of(line),
-            LocalTransport::Tcp => Outside::configured(&config, self.chain, Some(line))?,
+            LocalTransport::Memory => Outside::of(outlet(Way::Memory(line))),
+            LocalTransport::Tcp => {
+                let outside = Outside::configured(&config, self.chain, Some(line))?;
+                Outside { peers: outlet(Way::Sockets(Arc::clone(&outside.peers))), ..outside }
+            }
         };
         if let Some(verified) = self.verified {
             outside.verified = Arc::clone(verified);

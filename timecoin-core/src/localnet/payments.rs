@@ -36,7 +36,7 @@ impl LocalNet {
         Ok(purse.wallets.named(name)?.clone())
     }
 
-    /// Pays from one wallet to another, at the first node that takes part, which admits it.
+    /// Pays from one wallet to another, at the first honest node that takes part, which admits it.
     ///
     /// # Errors
     /// [`NodeError::InvalidArgument`] where all wallets have other names;
@@ -65,8 +65,8 @@ impl LocalNet {
         self.submit(node, transaction)
     }
 
-    /// Pays from a wallet to an address: at a node, or else at the first that takes part, which
-    /// admits it.
+    /// Pays from a wallet to an address: at a node, or else at the first honest one that takes
+    /// part, which admits it.
     ///
     /// # Errors
     /// As [`LocalNet::pay_at`]; the wallet keeps its coins then, unless no answer came.

@@ -44,6 +44,8 @@ impl fmt::Display for LocalNodeState {
 pub struct LocalNodeStatus {
     /// Whether it takes part.
     pub state: LocalNodeState,
+    /// Whether it was made Byzantine.
+    pub is_byzantine: bool,
     /// The node itself; of one that is down, what it was.
     pub node: NodeStatus,
 }
@@ -68,7 +70,11 @@ impl LocalNet {
     /// # Errors
     /// [`NodeError::InvalidArgument`] where there is no such node.
     pub fn status(&self, node: usize) -> Result<LocalNodeStatus, NodeError> {
-        Ok(LocalNodeStatus { state: self.node_state(node)?, node: self.node(node)?.status() })
+        Ok(LocalNodeStatus {
+            state: self.node_state(node)?,
+            is_byzantine: self.is_byzantine(node)?,
+            node: self.node(node)?.status(),
+        })
     }
 
     /// What happened to the messages that one node sent to another.
@@ -85,7 +91,7 @@ impl LocalNet {
         (0..self.n_nodes()).map(|position| self.at(position).tip().height).collect()
     }
 
-    /// The lowest height of all nodes that take part.
+    /// The lowest height of all honest nodes that take part.
     pub fn height_min(&self) -> Height {
         self.running().map(|(_, node)| node.tip().height).min().unwrap_or_default()
     }
@@ -104,14 +110,14 @@ impl LocalNet {
         }
     }
 
-    /// Whether a transaction is final or confirmed at every node that takes part; no where none
-    /// does.
+    /// Whether a transaction is final or confirmed at every honest node that takes part; no where
+    /// none does.
     pub fn is_final_everywhere(&self, txid: &Txid) -> bool {
         self.is_everywhere(txid, |status| status.is_final())
     }
 
-    /// Whether a transaction is in a decided block at every node that takes part; no where none
-    /// does.
+    /// Whether a transaction is in a decided block at every honest node that takes part; no where
+    /// none does.
     pub fn is_confirmed_everywhere(&self, txid: &Txid) -> bool {
         self.is_everywhere(txid, |status| matches!(status, TransactionStatus::Confirmed(_)))
     }
@@ -126,7 +132,7 @@ impl LocalNet {
         has_one && nodes.all(|(_, node)| is_met_at(node))
     }
 
-    /// The node that takes part and is furthest on.
+    /// The honest node that takes part and is furthest on.
     pub(crate) fn furthest(&self) -> Result<Node, NodeError> {
         let nodes = self.running().map(|(_, node)| node);
         nodes.max_by_key(|node| node.tip().height).ok_or(NodeError::Closed)

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 
+use super::byzantine::Byzantines;
 use super::delays::{Cargo, Delayed, Delays};
 use super::link::{LinkCounters, LinkCounts};
 use crate::engine::input::PeerId;
@@ -33,7 +34,8 @@ pub(super) struct Switch {
     /// Whether the network does nothing to any message, so that it need not be asked.
     is_plain: AtomicBool,
     began: Instant,
-    delays: Delays,
+    delays: Delays<Delayed>,
+    byzantines: Arc<Byzantines>,
     packing: Packing,
 }
 
@@ -50,6 +52,13 @@ pub(super) struct Packing {
 pub(super) struct Line {
     pub(super) switch: Arc<Switch>,
     pub(super) from: usize,
+}
+
+impl Line {
+    /// Sends bytes that may be no message.
+    pub(super) fn send_bytes(&self, to: &To, bytes: Vec<u8>) {
+        self.switch.send_parcel(self.from, to, Parcel::of_bytes(bytes));
+    }
 }
 
 impl Peers for Line {
@@ -71,7 +80,12 @@ impl Shaper for Line {
 }
 
 impl Switch {
-    pub(super) fn new(keys: Vec<PublicKey>, network: Network, packing: Packing) -> Self {
+    pub(super) fn new(
+        keys: Vec<PublicKey>,
+        network: Network,
+        packing: Packing,
+        byzantines: Arc<Byzantines>,
+    ) -> Self {
         let n_nodes = keys.len();
         Switch {
             positions: keys.iter().enumerate().map(|(position, key)| (*key, position)).collect(),
@@ -81,6 +95,7 @@ impl Switch {
             network: Mutex::new(network),
             began: Instant::now(),
             delays: Delays::default(),
+            byzantines,
             packing,
             keys,
         }
@@ -88,6 +103,7 @@ impl Switch {
 
     /// From now on messages for that position go to this node, or to nobody.
     pub(super) fn connect(&self, position: usize, node: Option<WeakNode>) {
+        self.byzantines.connect(position, node.clone());
         self.nodes[position].store(node.map(Arc::new));
     }
 
@@ -108,6 +124,10 @@ impl Switch {
         } else {
             Parcel::of(message)
         };
+        self.send_parcel(from, to, parcel);
+    }
+
+    fn send_parcel(&self, from: usize, to: &To, parcel: Parcel) {
         let parcel = Arc::new(if self.packing.is_believed { parcel.believed() } else { parcel });
         match to {
             To::All => {
@@ -153,6 +173,11 @@ impl Switch {
         let taken = match (&*node, cargo) {
             (None, _) => Err(NodeError::Closed),
             (Some(node), Cargo::Parcel(parcel)) => {
+                if self.byzantines.is_byzantine(to)
+                    && let Ok(message) = parcel.message()
+                {
+                    self.byzantines.hear(to, self.keys[from], message);
+                }
                 node.receive(self.keys[from], Arc::clone(parcel))
             }
             (Some(_), Cargo::Frame(put)) if put() => Ok(()),
@@ -179,8 +204,10 @@ impl Switch {
     }
 
     fn on_misbehavior(&self, from: PeerId, to: usize, error: &MessageError) {
-        tracing::error!(%from, to, %error, "a node of this net is refused by another");
         if let Some(&from) = self.positions.get(&from) {
+            if !self.byzantines.is_byzantine(from) {
+                tracing::error!(from, to, %error, "a node of this net is refused by another");
+            }
             self.link(from, to).refused.fetch_add(1, Ordering::Relaxed);
         }
     }

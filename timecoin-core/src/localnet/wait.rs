@@ -9,8 +9,8 @@ use crate::types::chain::Height;
 use crate::types::hash::Txid;
 
 impl LocalNet {
-    /// Waits until a transaction can never be undone at any node that takes part. A node that
-    /// goes down meanwhile is not waited for.
+    /// Waits until a transaction can never be undone at any honest node that takes part. A node
+    /// that goes down meanwhile is not waited for.
     ///
     /// # Errors
     /// As [`Node::wait_finalized`]; [`NodeError::Closed`] where no node takes part.
@@ -18,7 +18,7 @@ impl LocalNet {
         self.wait_everywhere(timeout, |node, left| node.wait_finalized(txid, left).map(drop))
     }
 
-    /// Waits until a transaction is in a decided block at every node that takes part.
+    /// Waits until a transaction is in a decided block at every honest node that takes part.
     ///
     /// # Errors
     /// As [`LocalNet::wait_final_everywhere`].
@@ -30,7 +30,7 @@ impl LocalNet {
         self.wait_everywhere(timeout, |node, left| node.wait_confirmed(txid, left).map(drop))
     }
 
-    /// Waits until every node that takes part has decided the block at `height`.
+    /// Waits until every honest node that takes part has decided the block at `height`.
     ///
     /// # Errors
     /// As [`Node::wait_height`]; [`NodeError::Closed`] where no node takes part.
@@ -59,8 +59,8 @@ impl LocalNet {
         }
     }
 
-    /// Asks every node that takes part for a block now, waits until all of them have decided it,
-    /// and tells its height.
+    /// Asks every honest node that takes part for a block now, waits until all of them have decided
+    /// it, and tells its height.
     ///
     /// # Errors
     /// [`NodeError::Timeout`] where that takes longer; [`NodeError::Closed`] where no node takes

@@ -1,10 +1,11 @@
-//! What a net of nodes in one process does to its nodes: let them stand still, let them die.
+//! What a net of nodes in one process does to its nodes: let them stand still, let them die, look
+//! into them.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Node;
-use super::driver::Request;
+use super::driver::{Look, Request};
 use super::error::NodeError;
 use super::parking::Deadline;
 
@@ -34,6 +35,14 @@ impl Node {
     pub(crate) fn crash(&self, deadline: Duration) -> Result<(), NodeError> {
         self.shared().is_crashed.store(true, Ordering::SeqCst);
         self.close(deadline)
+    }
+
+    /// Shows the engine to `look`, once it has handled what came before. It never waits.
+    ///
+    /// # Errors
+    /// [`NodeError::Busy`] where too much waits; [`NodeError::Closed`].
+    pub(crate) fn look(&self, look: Look) -> Result<(), NodeError> {
+        self.shared().inbox.push(Request::Look(look), Deadline::after(Duration::ZERO))
     }
 
     /// Asks for a block without waiting for it.

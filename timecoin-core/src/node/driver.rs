@@ -34,10 +34,15 @@ pub(super) enum Request {
     ProduceBlock,
     /// Ask the engine for a proof.
     Certificate(Txid, Arc<Answer<Option<Arc<FinalityCertificate>>>>),
+    /// Show the engine.
+    Look(Look),
     /// Fail as a bug would.
     #[cfg(test)]
     Panic,
 }
+
+/// Reads the engine, the outputs that it knows of and the clock, between two inputs.
+pub(super) type Look = Box<dyn FnOnce(&Engine, &dyn UtxoView, Timestamp) + Send>;
 
 /// The one owner of the engine.
 pub(super) struct Driver {
@@ -139,6 +144,12 @@ impl Driver {
             Request::ProduceBlock => Input::ProduceBlock,
             Request::Certificate(txid, answer) => {
                 answer.set(self.engine.finality_certificate(&txid));
+                return Ok(());
+            }
+            Request::Look(look) => {
+                if !self.shared.is_crashed() {
+                    look(&self.engine, &*self.shared.storage, now);
+                }
                 return Ok(());
             }
             #[cfg(test)]

@@ -102,7 +102,7 @@ impl Parcel {
     }
 
     /// The message itself.
-    pub(super) fn message(&self) -> Result<Message, MessageError> {
+    pub(crate) fn message(&self) -> Result<Message, MessageError> {
         match &self.content {
             Content::Value(message) => Ok(Message::clone(message)),
             Content::Bytes(bytes) => Ok(decode("message", bytes, FRAME_BYTES_MAX)?),

@@ -82,6 +82,11 @@ impl Node {
 pub(crate) struct WeakNode(Weak<Living>);
 
 impl WeakNode {
+    /// The node, unless it is gone.
+    pub(crate) fn upgrade(&self) -> Option<Node> {
+        self.0.upgrade().map(Node)
+    }
+
     /// As [`Node::receive`]; a node that is gone is closed.
     pub(crate) fn receive(&self, from: PeerId, parcel: Arc<Parcel>) -> Result<(), NodeError> {
         let living = self.0.upgrade().ok_or(NodeError::Closed)?;

@@ -51,6 +51,8 @@ static void bad_handles(void) {
     BAD_NETS(tc_localnet_resume(h, 0));
     BAD_NETS(tc_localnet_partition(h, NULL, 0));
     BAD_NETS(tc_localnet_heal(h));
+    BAD_NETS(tc_localnet_set_byzantine(h, 0, "withhold"));
+    BAD_NETS(tc_localnet_is_byzantine(h, 0, OUT(uint8_t)));
     BAD_NETS(tc_localnet_set_links(h, NULL, 0));
     BAD_NETS(tc_localnet_set_link(h, 0, 1, NULL, 0));
     BAD_NETS(tc_localnet_slow(h, 0, 1));
@@ -77,6 +79,8 @@ static void null_pointers(void) {
     NULL_ARGUMENT(tc_localnet_run_until_finalized(net, NULL, 0));
     NULL_ARGUMENT(tc_localnet_run_until_confirmed(net, NULL, 0));
     NULL_ARGUMENT(tc_localnet_partition(net, NULL, 4));
+    NULL_ARGUMENT(tc_localnet_set_byzantine(net, 0, NULL));
+    NULL_ARGUMENT(tc_localnet_is_byzantine(net, 0, NULL));
     NULL_ARGUMENT(tc_localnet_set_links(net, NULL, 1));
     NULL_ARGUMENT(tc_localnet_set_link(net, 0, 1, NULL, 1));
     NULL_ARGUMENT(tc_localnet_node(net, 0, NULL));
@@ -88,6 +92,7 @@ static void null_pointers(void) {
 static void wrong_arguments(void) {
     tc_localnet_t a_net;
     int32_t state;
+    uint8_t is_byzantine;
     tc_node_t node;
 #define CONFIG(name, text)                                                                     \
     EXPECT(tc_localnet_new(4, 7, &(tc_setting_t){name, text}, 1, &a_net),                      \
@@ -104,6 +109,11 @@ static void wrong_arguments(void) {
     INVALID_ARGUMENT(tc_localnet_pause(net, 4));
     INVALID_ARGUMENT(tc_localnet_resume(net, 4));
     INVALID_ARGUMENT(tc_localnet_partition(net, (uint32_t[]){0, 0, 1, 1, 1}, 5));
+    INVALID_ARGUMENT(tc_localnet_set_byzantine(net, 4, "withhold"));
+    INVALID_ARGUMENT(tc_localnet_set_byzantine(net, 3, "kindness"));
+    INVALID_ARGUMENT(tc_localnet_set_byzantine(net, 3, "twins"));
+    INVALID_ARGUMENT(tc_localnet_set_byzantine(net, 3, "amnesia"));
+    INVALID_ARGUMENT(tc_localnet_is_byzantine(net, 4, &is_byzantine));
     INVALID_ARGUMENT(tc_localnet_set_link(net, 0, 4, NULL, 0));
     INVALID_ARGUMENT(tc_localnet_slow(net, 4, 1));
     INVALID_ARGUMENT(tc_localnet_node(net, 4, &node));
@@ -150,15 +160,31 @@ static void every_verb(void) {
     TRUE(state == TC_SIM_NODE_STATE_RUNNING);
 }
 
+/* A liar makes rounds fail, and under valgrind each that does takes long. */
+static void beside_a_liar(void) {
+    uint8_t is_byzantine = 0;
+    OK(tc_localnet_set_byzantine(net, 3, "equivocate-votes"));
+    OK(tc_localnet_set_byzantine(net, 3, "equivocate-ballots"));
+    OK(tc_localnet_is_byzantine(net, 3, &is_byzantine));
+    TRUE(is_byzantine == 1);
+    OK(tc_localnet_is_byzantine(net, 0, &is_byzantine));
+    TRUE(is_byzantine == 0);
+    OK(tc_localnet_pay(net, "alice", &bob, TC_UNITS_PER_TIME, &payment));
+    OK(tc_localnet_run_until_finalized(net, &payment.txid, 300000));
+    OK(tc_localnet_run_until_confirmed(net, &payment.txid, 300000));
+}
+
 int main(void) {
     set_up();
     bad_handles();
     null_pointers();
     wrong_arguments();
     every_verb();
+    beside_a_liar();
     OK(tc_localnet_close(net, 60000));
     OK(tc_localnet_close(net, 60000));
     EXPECT(tc_localnet_restart(net, 0), TC_ERROR_CLOSED);
+    EXPECT(tc_localnet_set_byzantine(net, 0, "withhold"), TC_ERROR_CLOSED);
     OK(tc_localnet_free(net));
     EXPECT(tc_localnet_free(net), TC_ERROR_INVALID_HANDLE);
     printf("%d checks, %d failures\n", n_checks, n_failures);

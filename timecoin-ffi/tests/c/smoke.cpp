@@ -269,6 +269,9 @@ void connects() {
     net.set_link(0, 1, {{"latency", "1ms..2ms"}});
     net.slow(2, Milliseconds(1));
     net.run_until_height(net.height() + 1, minute);
+    net.set_byzantine(3, "withhold");
+    CHECK(net.is_byzantine(3) && !net.is_byzantine(0));
+    net.run_until_height(net.height() + 1, minute);
     {
         Node node = net.node(0);
         CHECK(node.tip().height >= 1 && node.transaction(payment.txid)->txid() == payment.txid);

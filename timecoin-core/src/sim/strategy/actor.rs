@@ -62,7 +62,7 @@ pub struct Actor<'a> {
     pub now: Timestamp,
     /// Chance of its own.
     pub random: &'a mut Random,
-    pub(in crate::sim) commands: Vec<Command>,
+    pub(crate) commands: Vec<Command>,
 }
 
 impl Actor<'_> {
