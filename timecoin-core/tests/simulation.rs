@@ -137,10 +137,10 @@ type Make = fn(u64) -> Scenario;
 /// block that conflicted with what was committed to meanwhile; own votes shown that the log had
 /// lost; votes for a change of the masternode set that evidence had made impossible.
 const BROKEN_ONCE: &[(Make, u64)] = &[
-    (Scenario::liveness, 2_235),
-    (Scenario::liveness, 701),
-    (Scenario::liveness, 912),
-    (Scenario::liveness, 1_444),
+    (Scenario::liveness_of_founders, 2_235),
+    (Scenario::liveness_of_founders, 701),
+    (Scenario::liveness_of_founders, 912),
+    (Scenario::liveness_of_founders, 1_444),
     (Scenario::safety, 248),
     (Scenario::safety, 2_240),
     (Scenario::safety, 16_597),
