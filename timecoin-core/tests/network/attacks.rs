@@ -7,11 +7,12 @@
 //! compressed in this protocol, since hashes and signatures don't compress: there is nothing that
 //! could unpack to more than it is.
 //!
-//! `ATTACK=full` attacks with the whole weight; without it the numbers are those that a busy
-//! machine with two cores has done in seconds.
+//! `ATTACK=full` attacks with the whole weight, and prints how many payments a second were final
+//! before and during each attack, of those that one payer makes who waits 20 ms between them.
+//! Without it the numbers are those that a busy machine with two cores has done in seconds.
 
 use std::fs;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -27,7 +28,11 @@ pub const GROWTH_MAX: usize = 384_000_000;
 
 /// A number that depends on how hard it is to be.
 pub fn scale(usual: usize, full: usize) -> usize {
-    if std::env::var("ATTACK").is_ok_and(|attack| attack == "full") { full } else { usual }
+    if is_full() { full } else { usual }
+}
+
+fn is_full() -> bool {
+    std::env::var("ATTACK").is_ok_and(|attack| attack == "full")
 }
 
 /// Keys of an attacker that is no masternode.
@@ -41,6 +46,9 @@ pub struct Attacked {
     events: Subscription,
     traffic: Traffic,
     memory: usize,
+    /// Payments a second before it, where they are compared.
+    rate: Option<f64>,
+    began: (Instant, usize),
     /// One at a time, since memory is the process's; none where most of an attack is waiting.
     _alone: Option<MutexGuard<'static, ()>>,
 }
@@ -68,9 +76,11 @@ impl Attacked {
         let cluster = Cluster::of(genesis, n_there, 0);
         let events = cluster.nodes[0].subscribe();
         let traffic = Traffic::begin(&cluster.nodes[1]);
+        let rate = is_full().then(|| traffic.rate_of(COMPARED));
+        let began = (Instant::now(), traffic.n_final());
         let memory = resident("VmRSS");
         fs::write("/proc/self/clear_refs", "5").unwrap();
-        Attacked { cluster, events, traffic, memory, _alone: alone }
+        Attacked { cluster, events, traffic, memory, rate, began, _alone: alone }
     }
 
     pub fn victim(&self) -> &Node {
@@ -99,8 +109,16 @@ impl Attacked {
     }
 
     /// Payments go on behind the attack for a while, and all of them become final everywhere.
+    #[allow(clippy::print_stdout, reason = "the figures of a soak")]
     pub fn end(self) {
         let grown = resident("VmHWM").saturating_sub(self.memory);
+        if let Some(rate) = self.rate {
+            let (since, n_before) = self.began;
+            let n_final = self.traffic.n_final() - n_before;
+            let during = n_final as f64 / since.elapsed().as_secs_f64();
+            let name = thread::current().name().unwrap_or_default().to_owned();
+            println!("{name}: {during:.1}/s, before it {rate:.1}/s: {:.2}", during / rate);
+        }
         let Attacked { cluster, traffic, .. } = self;
         let txids = traffic.end();
         txids.iter().for_each(|txid| cluster.wait_final_everywhere(txid));
@@ -135,13 +153,15 @@ fn alone() -> MutexGuard<'static, ()> {
 /// Payments, one after the other, until it ends.
 struct Traffic {
     is_over: Arc<AtomicBool>,
+    n_final: Arc<AtomicUsize>,
     payer: JoinHandle<Vec<Txid>>,
 }
 
 impl Traffic {
     fn begin(node: &Node) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
-        let (node, stop) = (node.clone(), Arc::clone(&is_over));
+        let n_final = Arc::new(AtomicUsize::new(0));
+        let (node, stop, counted) = (node.clone(), Arc::clone(&is_over), Arc::clone(&n_final));
         let payer = thread::spawn(move || {
             let wallet = Wallet::new(&node, owner());
             let mut txids = Vec::new();
@@ -149,11 +169,24 @@ impl Traffic {
                 let payment = wallet.pay(&bob().address(), one()).unwrap();
                 node.wait_finalized(&payment.txid, LONG).unwrap();
                 txids.push(payment.txid);
+                counted.store(txids.len(), Ordering::Relaxed);
                 thread::sleep(PAUSE);
             }
             txids
         });
-        Traffic { is_over, payer }
+        Traffic { is_over, n_final, payer }
+    }
+
+    fn n_final(&self) -> usize {
+        self.n_final.load(Ordering::Relaxed)
+    }
+
+    /// Payments a second in the time that comes.
+    fn rate_of(&self, span: Duration) -> f64 {
+        let n_before = self.n_final();
+        let since = Instant::now();
+        thread::sleep(span);
+        (self.n_final() - n_before) as f64 / since.elapsed().as_secs_f64()
     }
 
     fn end(self) -> Vec<Txid> {
@@ -169,6 +202,9 @@ pub fn resident(what: &str) -> usize {
     let n_kilobytes: usize = line.trim_matches([':', ' ', '\t', 'k', 'B']).parse().unwrap();
     n_kilobytes * 1_024
 }
+
+/// How long an attack is waited with to know the rate without it.
+const COMPARED: Duration = Duration::from_secs(2);
 
 /// Between two payments.
 const PAUSE: Duration = Duration::from_millis(20);
