@@ -115,9 +115,13 @@ impl Attacked {
         if let Some(rate) = self.rate {
             let (since, n_before) = self.began;
             let n_final = self.traffic.n_final() - n_before;
-            let during = n_final as f64 / since.elapsed().as_secs_f64();
+            let seconds = since.elapsed().as_secs_f64();
+            let during = n_final as f64 / seconds;
             let name = thread::current().name().unwrap_or_default().to_owned();
-            println!("{name}: {during:.1}/s, before it {rate:.1}/s: {:.2}", during / rate);
+            println!(
+                "{name}: {rate:.1}/s before, {during:.1}/s in {seconds:.1} s: {:.2}",
+                during / rate
+            );
         }
         let Attacked { cluster, traffic, .. } = self;
         let txids = traffic.end();
