@@ -810,6 +810,12 @@ typedef struct {
     uint64_t id;
 } tc_localnet_t;
 
+/** A receiver of the events of all nodes of a net. Owned: free with tc_localnet_events_free. */
+typedef struct {
+    /** 0 for none. */
+    uint64_t id;
+} tc_localnet_events_t;
+
 /** It did what was asked. */
 #define TC_OK 0
 
@@ -2921,6 +2927,40 @@ tc_status_t tc_localnet_height(tc_localnet_t net, uint64_t *height_out);
  */
 tc_status_t tc_localnet_proposer(tc_localnet_t net,
                                  uint64_t *node_out);
+
+/**
+ * Receives the events of all nodes of a net from now on, those of nodes that are restarted
+ * included. Those of one node are in order; each node's are kept until they are fetched, a
+ * bounded number of them: the oldest give way to a TC_EVENT_OVERFLOW.
+ *
+ * events_out: owned, free with tc_localnet_events_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT.
+ */
+tc_status_t tc_localnet_subscribe(tc_localnet_t net, tc_localnet_events_t *events_out);
+
+/**
+ * The next event, and which node it is of.
+ *
+ * timeout_ms: 0 for one that waits already, up to TC_FOREVER.
+ * node_out: from 0.
+ * event_out: owned, free with tc_event_free.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_TIMEOUT where none comes in
+ * time, TC_ERROR_CLOSED once the net is closed and all were given.
+ */
+tc_status_t tc_localnet_events_next_event(tc_localnet_events_t events,
+                                          uint64_t timeout_ms,
+                                          uint64_t *node_out,
+                                          tc_event_t *event_out);
+
+/**
+ * Ends the receiving. A thread that waits in tc_localnet_events_next_event goes on waiting for
+ * its time.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE, also for what was freed already.
+ */
+tc_status_t tc_localnet_events_free(tc_localnet_events_t events);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1088,6 +1088,35 @@ class Partition {
     Simulation &sim_;
 };
 
+/** Something that happened in a node of a net. */
+struct LocalNetEvent {
+    /** Which node. */
+    std::uint64_t node;
+    Event event;
+};
+
+/** A receiver of the events of all nodes of a net; those of one node are in order. */
+class LocalNetEvents {
+  public:
+    explicit LocalNetEvents(tc_localnet_events_t handle) : handle_(handle) {}
+
+    /** The next event; nothing where none comes in time. Throws TC_ERROR_CLOSED after the last. */
+    std::optional<LocalNetEvent> next_event(Milliseconds timeout) {
+        std::uint64_t node = 0;
+        tc_event_t event;
+        const auto ms = detail::timeout(timeout);
+        const auto status = tc_localnet_events_next_event(handle_.get(), ms, &node, &event);
+        if (status == TC_ERROR_TIMEOUT) {
+            return std::nullopt;
+        }
+        detail::check(status);
+        return LocalNetEvent{node, Event(event)};
+    }
+
+  private:
+    detail::Handle<tc_localnet_events_t, tc_localnet_events_free> handle_;
+};
+
 /** A network of real nodes in this process, with the verbs of a Simulation, in real time. Closed when it goes; close it before to know that it worked. */
 class LocalNet {
   public:
@@ -1174,6 +1203,12 @@ class LocalNet {
         detail::check(tc_localnet_slow(handle(), node, detail::timeout(extra)));
     }
 
+    /** Receives the events of all nodes from now on, those of nodes that are restarted included. */
+    LocalNetEvents subscribe() const {
+        tc_localnet_events_t events;
+        detail::check(tc_localnet_subscribe(handle(), &events));
+        return LocalNetEvents(events);
+    }
     /** A node, to be read, paid through, waited for, subscribed to. */
     Node node(std::uint64_t node) const {
         tc_node_t handle;

@@ -21,6 +21,7 @@ pub mod draft;
 pub mod error;
 pub mod event;
 pub mod localnet;
+pub mod localnet_events;
 pub mod node;
 pub mod peer;
 pub mod proof;

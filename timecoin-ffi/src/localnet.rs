@@ -26,7 +26,7 @@ impl Object for LocalNet {
     const NAME: &'static str = "net";
 }
 
-fn find_net(net: tc_localnet_t) -> Result<Arc<LocalNet>, Failure> {
+pub(crate) fn find_net(net: tc_localnet_t) -> Result<Arc<LocalNet>, Failure> {
     HANDLES.get(net.id)
 }
 

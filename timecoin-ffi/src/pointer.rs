@@ -57,7 +57,7 @@ macro_rules! report {
 plain! {
     u8 i32 u32 u64 usize [u8; 32] [u8; 64] *const u8
     tc_config_t tc_node_t tc_wallet_t tc_draft_t tc_transaction_t tc_block_t tc_subscription_t
-    tc_event_t tc_bytes_t tc_sim_t tc_sim_snapshot_t tc_localnet_t
+    tc_event_t tc_bytes_t tc_sim_t tc_sim_snapshot_t tc_localnet_t tc_localnet_events_t
     tc_txid_t tc_block_hash_t tc_chain_id_t tc_public_key_t tc_secret_t tc_signature_t tc_address_t
     tc_outpoint_t tc_tx_output_t tc_tx_source_t tc_digest_t tc_setting_t
 }

@@ -99,6 +99,14 @@ pub struct tc_localnet_t {
     pub id: u64,
 }
 
+/// A receiver of the events of all nodes of a net. Owned: free with tc_localnet_events_free.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_localnet_events_t {
+    /// 0 for none.
+    pub id: u64,
+}
+
 /// Bytes or a text of any length. Owned: free with tc_bytes_free.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,6 +32,23 @@ fn the_committed_header_is_up_to_date() {
     );
 }
 
+/// The generator names the files that it reads; a function of another would be left out.
+#[test]
+fn every_export_is_in_the_header() {
+    let header = generate::header();
+    let mut n_exports = 0;
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap() {
+        let path = entry.unwrap().path();
+        let source = if path.is_file() { fs::read_to_string(&path).unwrap() } else { continue };
+        for export in source.split("pub extern \"C\" fn ").skip(1) {
+            let name = export.split('(').next().unwrap();
+            assert!(header.contains(&format!("{name}(")), "{}: no {name}", path.display());
+            n_exports += 1;
+        }
+    }
+    assert!(n_exports > 100, "only {n_exports} are found");
+}
+
 #[test]
 fn every_error_of_core_has_its_number_and_a_sentence() {
     let header = generate::header();

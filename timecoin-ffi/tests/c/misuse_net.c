@@ -60,6 +60,13 @@ static void bad_handles(void) {
     BAD_NETS(tc_localnet_node_state(h, 0, OUT(int32_t)));
     BAD_NETS(tc_localnet_height(h, OUT(uint64_t)));
     BAD_NETS(tc_localnet_proposer(h, OUT(uint64_t)));
+    BAD_NETS(tc_localnet_subscribe(h, OUT(tc_localnet_events_t)));
+    for (size_t i = 0; i < 3; i++) {
+        tc_localnet_events_t events = {(uint64_t[]){0, net.id, UINT64_MAX}[i]};
+        EXPECT(tc_localnet_events_next_event(events, 0, OUT(uint64_t), OUT(tc_event_t)),
+               TC_ERROR_INVALID_HANDLE);
+        EXPECT(tc_localnet_events_free(events), TC_ERROR_INVALID_HANDLE);
+    }
     TRUE(memcmp(out, untouched, sizeof out) == 0 && paid.fee == 0);
 }
 
@@ -87,6 +94,14 @@ static void null_pointers(void) {
     NULL_ARGUMENT(tc_localnet_node_state(net, 0, NULL));
     NULL_ARGUMENT(tc_localnet_height(net, NULL));
     NULL_ARGUMENT(tc_localnet_proposer(net, NULL));
+    NULL_ARGUMENT(tc_localnet_subscribe(net, NULL));
+    tc_localnet_events_t events;
+    tc_event_t event;
+    OK(tc_localnet_subscribe(net, &events));
+    NULL_ARGUMENT(tc_localnet_events_next_event(events, 0, NULL, &event));
+    NULL_ARGUMENT(tc_localnet_events_next_event(events, 0, &units, NULL));
+    OK(tc_localnet_events_free(events));
+    EXPECT(tc_localnet_events_free(events), TC_ERROR_INVALID_HANDLE);
 }
 
 static void wrong_arguments(void) {

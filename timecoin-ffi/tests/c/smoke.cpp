@@ -1,5 +1,7 @@
 // Every class of timecoin.hpp does its work once, and its mistakes are exceptions.
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
@@ -28,7 +30,7 @@ static_assert(is_move_only<Node>() && is_move_only<Wallet>() && is_move_only<Dra
 static_assert(is_move_only<Transaction>() && is_move_only<Block>() && is_move_only<Config>());
 static_assert(is_move_only<Subscription>() && is_move_only<Event>());
 static_assert(is_move_only<Simulation>() && is_move_only<SimSnapshot>());
-static_assert(is_move_only<LocalNet>());
+static_assert(is_move_only<LocalNet>() && is_move_only<LocalNetEvents>());
 
 template <typename Call> tc_status_t code_of(Call call) {
     try {
@@ -249,12 +251,21 @@ void breaks() {
 void connects() {
     LocalNet net(4, 7, {{"block_interval", "200ms"}, {"round_timeout", "1s"}});
     const Milliseconds minute(60000);
+    LocalNetEvents events = net.subscribe();
     const Address alice = net.wallet("alice"), bob = net.wallet("bob");
     CHECK(alice != bob && net.balance("bob") == Amount::parse("160000"));
     const Payment payment = net.pay("alice", bob, Amount::parse("5"));
     net.run_until_finalized(payment.txid, minute);
     net.run_until_confirmed(payment.txid, minute);
     CHECK(net.balance("bob") == Amount::parse("160005"));
+    std::array<std::uint64_t, 4> heights{};
+    while (std::find(heights.begin(), heights.end(), 0) != heights.end()) {
+        const auto told = events.next_event(minute);
+        CHECK(told && told->node < 4);
+        if (told->event.info().kind == TC_EVENT_BLOCK_CONFIRMED) {
+            heights[told->node] = told->event.block().info().height;
+        }
+    }
     const std::uint64_t leader = net.proposer();
     net.crash(leader);
     CHECK(net.node_state(leader) == TC_SIM_NODE_STATE_DOWN);
@@ -280,6 +291,7 @@ void connects() {
     CHECK(code_of([&] { net.crash(4); }) == TC_ERROR_INVALID_ARGUMENT);
     CHECK(code_of([&] { net.run_until_height(999999, Milliseconds(1)); }) == TC_ERROR_TIMEOUT);
     net.close(minute);
+    CHECK(code_of([&] { while (events.next_event(minute)) {} }) == TC_ERROR_CLOSED);
 }
 
 // Four masternodes over sockets, and who is connected.

@@ -165,6 +165,7 @@ const SOURCES: &[&str] = &[
     "sim",
     "sim_read",
     "localnet",
+    "localnet_events",
 ];
 
 const HEADINGS: &[(&str, &str)] = &[
