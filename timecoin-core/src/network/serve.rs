@@ -14,7 +14,7 @@ use crate::peers::score::Misbehavior;
 use crate::peers::slots::Direction;
 use crate::sync::headers::HeaderPage;
 use crate::types::chain::Height;
-use crate::types::encode::encoded_len;
+use crate::types::encode::{encode, encoded_len};
 use crate::types::hash::Txid;
 use crate::types::message::Message;
 
@@ -89,9 +89,8 @@ impl Shared {
             return self.say(peer, Class::Sync, &Packet::Blocks(Blocks { id, blocks: Vec::new() }));
         };
         self.tasks.spawn_blocking(move || {
-            let Serving(shared, peer) = &serving;
-            let blocks = shared.host().blocks(from, count, ANSWER_BYTES_MAX);
-            shared.say(peer, Class::Sync, &Packet::Blocks(Blocks { id, blocks }));
+            let blocks = serving.0.host().blocks(from, count, ANSWER_BYTES_MAX);
+            serving.answer(encode(&Packet::Blocks(Blocks { id, blocks })));
         });
     }
 
@@ -104,9 +103,8 @@ impl Shared {
             return self.say(peer, Class::Sync, &Packet::Headers(Headers { id, page }));
         };
         self.tasks.spawn_blocking(move || {
-            let Serving(shared, peer) = &serving;
-            let page = shared.host().headers(from, count, HEADERS_READ_MAX);
-            shared.say(peer, Class::Sync, &Packet::Headers(Headers { id, page }));
+            let page = serving.0.host().headers(from, count, HEADERS_READ_MAX);
+            serving.answer(encode(&Packet::Headers(Headers { id, page })));
         });
     }
 
@@ -125,6 +123,15 @@ impl Shared {
 
 /// Counts itself out, also where the store panics.
 struct Serving(Arc<Shared>, Arc<Peer>);
+
+impl Serving {
+    /// Is counted out first: who has the answer may ask again at once.
+    fn answer(self, frame: Vec<u8>) {
+        let peer = Arc::clone(&self.1);
+        drop(self);
+        peer.send(Class::Sync, frame.into());
+    }
+}
 
 impl Drop for Serving {
     fn drop(&mut self) {
