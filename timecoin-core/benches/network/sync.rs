@@ -1,15 +1,17 @@
 //! A node that is behind by 100,000 transactions: how fast it comes up, against how fast a node
 //! validates and commits the same blocks where nobody sends them.
 
+use std::hint::black_box;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use timecoin_core::types::encode::encode;
 use timecoin_core::types::message::Message;
 use timecoin_core::{Config, Decided, Height, KeyPair, Node};
 
 use crate::setup::{Payers, n_final, on_demand, running};
-use crate::table::{Row, Table};
+use crate::table::{Row, Table, millis};
 
 pub(crate) fn measure(table: &mut Table) {
     let mut payers = Payers::new(BLOCK_PAYMENTS).with_params(on_demand);
@@ -27,6 +29,7 @@ pub(crate) fn measure(table: &mut Table) {
         ahead.produce_block(PATIENCE).unwrap();
     }
     let tip = ahead.tip().height;
+    compression(table, &ahead);
     let floor = alone(&ahead, &payers, tip);
     let mut config = payers.follower();
     config.peers = vec![target(&ahead).parse().unwrap()];
@@ -42,6 +45,38 @@ pub(crate) fn measure(table: &mut Table) {
         ratio: format!("{:.2}", per_second(ours) / per_second(floor)),
         target: "≥ 0.6",
         is_met: per_second(ours) >= 0.6 * per_second(floor),
+    });
+}
+
+/// What a page of blocks loses when it is compressed, and whether that is worth its time.
+fn compression(table: &mut Table, ahead: &Node) {
+    let block = |height| encode(&ahead.block(Height(height)).unwrap().unwrap());
+    let page: Vec<u8> = (2..2 + PAGE_BLOCKS).flat_map(block).collect();
+    let packed = lz4_flex::block::compress(&page);
+    let began = Instant::now();
+    for _ in 0..TURNS {
+        let packed = lz4_flex::block::compress(black_box(&page));
+        black_box(lz4_flex::block::decompress(&packed, page.len()).unwrap());
+    }
+    let took = began.elapsed() / TURNS;
+    let ratio = packed.len() as f64 / page.len() as f64;
+    table.push(Row {
+        what: "a page of 8 blocks as it travels, compressed; floor: as it is",
+        ours: format!("{:.2} MB", packed.len() as f64 / 1e6),
+        floor: format!("{:.2} MB", page.len() as f64 / 1e6),
+        ratio: format!("{ratio:.2}"),
+        target: "< 0.88",
+        is_met: ratio < 0.88,
+    });
+    let saved_bits = 8.0 * (page.len() - packed.len()) as f64;
+    let saved = Duration::from_secs_f64(saved_bits / LINK);
+    table.push(Row {
+        what: "to compress and to unpack it; floor: what is saved, at 100 Mbit/s",
+        ours: millis(took.as_secs_f64()),
+        floor: millis(saved.as_secs_f64()),
+        ratio: format!("{:.2}", took.as_secs_f64() / saved.as_secs_f64()),
+        target: "≤ 1",
+        is_met: took <= saved,
     });
 }
 
@@ -73,6 +108,14 @@ fn wait(mut is_there: impl FnMut() -> bool) {
 }
 
 const N_BLOCKS: usize = 100;
+
+/// About as many as fit a page.
+const PAGE_BLOCKS: u64 = 8;
+
+const TURNS: u32 = 20;
+
+/// Bits a second of a link over which nodes of different places talk.
+const LINK: f64 = 100e6;
 
 const BLOCK_PAYMENTS: usize = 1_000;
 

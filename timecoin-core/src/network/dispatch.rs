@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::compression::{COMPRESSED, unpack};
 use super::error::PeerError;
 use super::packet::{MESSAGE, Packet, PeerTip, Pong};
 use super::peer::Peer;
@@ -12,7 +13,7 @@ use crate::peers::rate::Class;
 use crate::peers::score::Misbehavior;
 use crate::types::certificate::CertificateError;
 use crate::types::encode::decode;
-use crate::types::message::Message;
+use crate::types::message::{FRAME_BYTES_MAX, Message};
 
 impl Shared {
     /// Takes a frame. An error ends the connection.
@@ -30,6 +31,9 @@ impl Shared {
             frame.drain(..1);
             self.host().receive_bytes(peer.key, frame);
             return Ok(());
+        }
+        if class == Class::Sync && frame.first() == Some(&COMPRESSED) {
+            frame = unpack(&frame, FRAME_BYTES_MAX)?;
         }
         let packet: Packet = decode("packet", &frame, frame.len())?;
         if class_of(&packet) != class {

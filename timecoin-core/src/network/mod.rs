@@ -9,6 +9,7 @@
 mod book;
 mod clocks;
 mod compact;
+mod compression;
 mod connection;
 mod dispatch;
 mod error;
@@ -40,6 +41,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+#[doc(hidden)]
+pub use compression::unpack_frame;
 pub use error::PeerError;
 #[doc(hidden)]
 pub use frame::join_records;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Shared;
+use super::compression::pack;
 use super::error::PeerError;
 use super::packet::{BLOCKS_MAX, Blocks, GetBlocks, GetHeaders, HEADERS_MAX, Headers, Packet};
 use super::peer::Peer;
@@ -90,7 +91,7 @@ impl Shared {
         };
         self.tasks.spawn_blocking(move || {
             let blocks = serving.0.host().blocks(from, count, ANSWER_BYTES_MAX);
-            serving.answer(encode(&Packet::Blocks(Blocks { id, blocks })));
+            serving.answer(pack(encode(&Packet::Blocks(Blocks { id, blocks }))));
         });
     }
 

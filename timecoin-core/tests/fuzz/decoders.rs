@@ -176,10 +176,10 @@ fn verify(message: Message) -> bool {
 #[cfg(not(libfuzzer))]
 pub(crate) fn assert_corpora_are_accepted() {
     use super::plain::corpus;
-    use timecoin_core::network::{Hello, Packet};
+    use timecoin_core::network::{Hello, Packet, unpack_frame};
     use timecoin_core::peers::book::AddressBook;
     type Accepts = fn(&[u8]) -> bool;
-    let accepts: [(&str, Accepts); 15] = [
+    let accepts: [(&str, Accepts); 16] = [
         ("transaction", |b| decode::<Transaction>("", b, b.len()).is_ok()),
         ("header", |b| decode::<BlockHeader>("", b, b.len()).is_ok()),
         ("block", |b| decode::<Block>("", b, b.len()).is_ok()),
@@ -193,6 +193,7 @@ pub(crate) fn assert_corpora_are_accepted() {
         ("message", |b| decode::<Message>("", b, b.len()).is_ok()),
         ("record", |b| decode::<Record>("", b, b.len()).is_ok()),
         ("packet", |b| decode::<Packet>("", b, b.len()).is_ok()),
+        ("compressed", |b| unpack_frame(b, 300).is_ok()),
         ("hello", |b| decode::<Hello>("", b, b.len()).is_ok()),
         ("address_book", |b| AddressBook::decode(&b[1..], true).is_ok_and(|book| !book.is_empty())),
     ];

@@ -40,6 +40,7 @@ const TARGETS: &[Target] = &[
     ("packet", wire::packet, 2_000),
     ("hello", wire::hello, 2_000),
     ("joiner", wire::joiner, 2_000),
+    ("compressed", wire::compressed, 5_000),
     ("peer_target", wire::peer_target, 5_000),
     ("address_book", wire::address_book, 500),
     ("engine", engine::run, 60),

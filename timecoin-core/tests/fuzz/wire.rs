@@ -1,7 +1,7 @@
 //! What peers say about themselves and others, and the frames that it comes in.
 
 use timecoin_core::PeerTarget;
-use timecoin_core::network::{Hello, Packet, join_records};
+use timecoin_core::network::{Hello, Packet, join_records, unpack_frame};
 use timecoin_core::peers::book::AddressBook;
 
 use super::decoders::canonical;
@@ -38,6 +38,15 @@ pub(crate) fn joiner(bytes: &[u8]) {
     let one = records.concat();
     join_records(&[&one], FRAME_BYTES_MAX, |class, frame| same.push((class, frame))).unwrap();
     assert_eq!(same, frames);
+}
+
+/// What a peer sends in the place of a page of blocks.
+pub(crate) fn compressed(bytes: &[u8]) {
+    if let Ok(frame) = unpack_frame(bytes, FRAME_BYTES_MAX) {
+        assert!(frame.len() <= FRAME_BYTES_MAX);
+        let length = u32::try_from(frame.len()).expect("it is short").to_be_bytes();
+        assert_eq!(bytes[1..5], length, "it is as long as it says");
+    }
 }
 
 pub(crate) fn peer_target(bytes: &[u8]) {

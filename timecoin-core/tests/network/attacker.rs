@@ -35,6 +35,8 @@ pub struct Attacker {
     streams: [Vec<u8>; 5],
     heard: VecDeque<Packet>,
     n_waits: u64,
+    /// Frames that came compressed.
+    pub n_packed: usize,
 }
 
 /// A socket to a node, with nothing said.
@@ -95,9 +97,9 @@ impl Attacker {
         let [from_dialler, from_listener] = state.split();
         let (sealer, opener) =
             if is_dialler { (from_dialler, from_listener) } else { (from_listener, from_dialler) };
-        let (streams, heard, n_waits) = Default::default();
+        let (streams, heard, n_waits, n_packed) = Default::default();
         let hash = state.hash;
-        Ok(Attacker { stream, hash, is_dialler, sealer, opener, streams, heard, n_waits })
+        Ok(Attacker { stream, hash, is_dialler, sealer, opener, streams, heard, n_waits, n_packed })
     }
 
     /// What an honest peer with these keys would say of itself, with an empty ledger.
@@ -175,7 +177,16 @@ impl Attacker {
                 while let Some((length, rest)) = stream.split_first_chunk::<4>() {
                     let n_bytes = u32::from_be_bytes(*length) as usize;
                     let Some(frame) = rest.get(..n_bytes) else { break };
-                    self.heard.push_back(decode("packet", frame, n_bytes).unwrap());
+                    self.heard.push_back(match frame {
+                        [255, head @ ..] => {
+                            self.n_packed += 1;
+                            let (length, block) = head.split_first_chunk().unwrap();
+                            let n_bytes = u32::from_be_bytes(*length) as usize;
+                            let frame = lz4_flex::block::decompress(block, n_bytes).unwrap();
+                            decode("packet", &frame, n_bytes).unwrap()
+                        }
+                        frame => decode("packet", frame, n_bytes).unwrap(),
+                    });
                     stream.drain(..4 + n_bytes);
                 }
             }

@@ -3,9 +3,7 @@
 //!
 //! Each attack runs against one node of a network whose payments are made at another one, and
 //! states three things: every payment made meanwhile becomes final everywhere, the memory of the
-//! whole process grows by less than [`GROWTH_MAX`], and what becomes of the attacker. Nothing is
-//! compressed in this protocol, since hashes and signatures don't compress: there is nothing that
-//! could unpack to more than it is.
+//! whole process grows by less than [`GROWTH_MAX`], and what becomes of the attacker.
 //!
 //! `ATTACK=full` attacks with the whole weight, and prints how many payments a second were final
 //! before and during each attack, of those that one payer makes who waits 20 ms between them.

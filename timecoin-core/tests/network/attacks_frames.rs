@@ -22,6 +22,11 @@ fn info(net: &Attacked, keys: &KeyPair) -> Option<PeerInfo> {
     net.victim().peers().into_iter().find(|peer| peer.key == keys.public())
 }
 
+/// A compressed frame, and how long it says that it is.
+fn packed(frame: &[u8], bytes: u32) -> Vec<u8> {
+    [&[255], &bytes.to_be_bytes()[..], &lz4_flex::block::compress(frame)].concat()
+}
+
 /// No type of the wire holds itself, so that nothing nests without end; lengths inside are
 /// believed only as far as bytes follow.
 #[test]
@@ -49,6 +54,19 @@ fn what_is_no_frame_or_packet_ends_the_connection_and_bans_the_key() {
         }),
         ("more questions than one may ask", CONTROL, {
             framed(&encode(&Packet::GetTransactions(txids(0, 1_001))))
+        }),
+        ("half the head of a compressed frame", SYNC, framed(&[255, 0])),
+        ("a compressed frame of 4 GB", SYNC, framed(&packed(&[], u32::MAX))),
+        ("zeros, 8 MB of them in 32 kB", SYNC, framed(&packed(&vec![0; 8_000_000], 8_000_000))),
+        ("more than it says", SYNC, framed(&packed(&[0; 10_000], 1_000))),
+        ("less than it says", SYNC, framed(&packed(&[0; 10_000], 100_000))),
+        ("compressed twice", SYNC, {
+            let once = packed(&[0; 10_000], 10_000);
+            framed(&packed(&once, u32::try_from(once.len()).unwrap()))
+        }),
+        ("a compressed packet among votes", VOTES, {
+            let packet = encode(&Packet::GetAddresses);
+            framed(&packed(&packet, u32::try_from(packet.len()).unwrap()))
         }),
     ];
     for (position, (what, class, bytes)) in streams.into_iter().enumerate() {

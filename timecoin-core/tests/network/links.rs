@@ -1,8 +1,11 @@
 //! Payments, blocks, crashes and newcomers over sockets.
 
+use timecoin_core::network::{GetBlocks, Packet};
 use timecoin_core::params::BlockProduction;
 use timecoin_core::{ErrorCode, Height, Node, NodeEventKind, Wallet};
 
+use crate::attacker::Attacker;
+use crate::attacks::stranger;
 use crate::testkit::*;
 
 #[test]
@@ -67,6 +70,24 @@ fn a_newcomer_fetches_everything_from_several_peers() {
         let event = events.next_event(LONG).unwrap();
         matches!(event.kind, NodeEventKind::SyncProgress { height, target, .. } if height < target)
     });
+}
+
+/// Pages that are long enough travel compressed, and are the same blocks.
+#[test]
+fn pages_of_blocks_are_compressed() {
+    let cluster = Cluster::of(genesis(1, BlockProduction::OnDemand), 1, 0);
+    let (node, wallet) = (&cluster.nodes[0], cluster.wallet(0));
+    wallet.pay_many(&[(bob().address(), one()); 200]).unwrap();
+    node.produce_block(LONG).unwrap();
+    let mut asker = Attacker::join(node, &cluster.genesis, &stranger(0));
+    let question = GetBlocks { id: 1, from: Height(1), count: 1 };
+    asker.say(&Packet::GetBlocks(question)).unwrap();
+    let answer = asker.hear_of(|packet| match packet {
+        Packet::Blocks(answer) => Some(answer.blocks),
+        _ => None,
+    });
+    assert_eq!(answer.unwrap(), [node.block(Height(1)).unwrap().unwrap()]);
+    assert_eq!(asker.n_packed, 1);
 }
 
 #[test]
