@@ -33,6 +33,8 @@ struct Memory {
     clock_ahead_ms: u64,
     heard: Mutex<Vec<Message>>,
     told: Mutex<Vec<NetworkEvent>>,
+    /// What its own host submitted last, and how often others asked for it.
+    submitted: Mutex<(Option<Arc<Transaction>>, usize)>,
 }
 
 impl Host for Memory {
@@ -69,8 +71,10 @@ impl Host for Memory {
         self.chain.params().epoch_of(height)
     }
 
-    fn transaction(&self, _txid: &Txid) -> Option<Arc<Transaction>> {
-        None
+    fn transaction(&self, txid: &Txid) -> Option<Arc<Transaction>> {
+        let (transaction, n_asked) = &mut *self.submitted.lock().unwrap();
+        *n_asked += 1;
+        transaction.clone().filter(|transaction| transaction.txid() == *txid)
     }
 
     fn pending(&self, _n_max: usize) -> Vec<Txid> {
@@ -140,6 +144,7 @@ fn places(
             clock_ahead_ms: *clock_ahead_ms,
             heard: Mutex::default(),
             told: Mutex::default(),
+            submitted: Mutex::default(),
         });
         network.start(host.clone(), runtime.handle());
         Place { network, host }
@@ -224,17 +229,27 @@ fn what_holds_is_passed_on_once_to_those_who_do_not_hear_its_author() {
     assert_eq!([places[0].heard(&vote), places[2].heard(&vote)], [0, 1]);
 }
 
+/// Whoever is told of it in the moment between is not sent it, and asks for it.
 #[test]
 fn what_the_host_submits_goes_whole_and_at_once() {
     let runtime = runtime();
     let places = places(4, &[0; 4], &MESH, &runtime);
     let signer = keys(0);
-    let output = TxOutput { value: Amount::from_time(1), address: signer.address() };
-    let outpoint = OutPoint::new(Txid::from_bytes([1; 32]), 0);
-    let transaction = Transaction::transfer(&[(outpoint, signer.public())], vec![output]);
-    // No host here could answer who asks for it.
-    places[0].network.on_transaction(&transaction.txid());
-    let message = Message::Transaction(Arc::new(transaction));
-    places[0].network.send(&To::All, &message);
-    wait_for("the payment", || places[1..].iter().all(|place| place.heard(&message) == 1));
+    let mut n_at_once = 0;
+    for n in 0..N_SUBMITTED {
+        let output = TxOutput { value: Amount::from_time(1), address: signer.address() };
+        let outpoint = OutPoint::new(Txid::from_bytes([1; 32]), n);
+        let transaction = Transaction::transfer(&[(outpoint, signer.public())], vec![output]);
+        let transaction = Arc::new(transaction);
+        *places[0].host.submitted.lock().unwrap() = (Some(Arc::clone(&transaction)), 0);
+        places[0].network.on_transaction(&transaction.txid());
+        let message = Message::Transaction(transaction);
+        places[0].network.send(&To::All, &message);
+        wait_for("the payment", || places[1..].iter().all(|place| place.heard(&message) == 1));
+        n_at_once += usize::from(places[0].host.submitted.lock().unwrap().1 == 0);
+    }
+    assert!(n_at_once > 0, "each was asked for");
 }
+
+/// No machine is so busy that it comes between each time.
+const N_SUBMITTED: u32 = 30;
