@@ -24,6 +24,7 @@ use crate::peers::PeerLimits;
 use crate::storage::StorageError;
 use crate::sync::SyncLimits;
 use crate::sync::headers::{Anchor, HeaderLink, HeaderPage};
+use crate::types::certificate::CommitCertificate;
 use crate::types::chain::{Epoch, Height, Timestamp};
 use crate::types::encode::encoded_len;
 use crate::types::hash::{Txid, Wtxid};
@@ -65,6 +66,9 @@ pub(super) struct Served {
     pub(super) genesis: LedgerState,
 }
 
+/// What is read for a peer, and the bytes that it counts as; none where there is no such block.
+type Read<T> = Result<Option<(usize, T)>, StorageError>;
+
 impl Served {
     fn receive(&self, line: Line, from: PeerId, parcel: Parcel) {
         let Some(receiver) = self.receiver.upgrade() else { return };
@@ -76,6 +80,30 @@ impl Served {
     fn state(&self) -> Arc<LedgerState> {
         let state = self.shared.upgrade().map(|shared| shared.storage.state());
         state.unwrap_or_else(|| Arc::new(self.genesis.clone()))
+    }
+
+    /// What `read` makes of decided blocks, with the bytes that it counts as, from a height on: up
+    /// to a number, and to so many bytes but for the first.
+    fn served<T>(
+        &self,
+        from: Height,
+        n_max: u16,
+        bytes_max: usize,
+        read: impl Fn(&Shared, Height) -> Read<T>,
+    ) -> impl Iterator<Item = T> {
+        let shared = self.shared.upgrade();
+        let (mut n_read, mut bytes) = (0, 0);
+        (from.0..).map(Height).take(usize::from(n_max)).map_while(move |height| {
+            let (size, item) = match read(shared.as_deref()?, height) {
+                Ok(found) => found?,
+                Err(error) => {
+                    tracing::warn!(%error, %height, "a block for a peer can't be read");
+                    return None;
+                }
+            };
+            (n_read, bytes) = (n_read + 1, bytes + size);
+            (n_read == 1 || bytes <= bytes_max).then_some(item)
+        })
     }
 }
 
@@ -140,24 +168,11 @@ impl Host for Served {
     }
 
     fn blocks(&self, from: Height, n_max: u16, bytes_max: usize) -> Vec<Decided> {
-        let Some(shared) = self.shared.upgrade() else { return Vec::new() };
-        let (mut blocks, mut bytes) = (Vec::new(), 0);
-        for height in (from.0..).take(usize::from(n_max)) {
-            let decided = match shared.storage.block(Height(height)) {
-                Ok(Some(decided)) => decided,
-                Ok(None) => break,
-                Err(error) => {
-                    tracing::warn!(%error, height, "a block for a peer can't be read");
-                    break;
-                }
-            };
-            bytes += encoded_len(&decided);
-            if bytes > bytes_max && !blocks.is_empty() {
-                break;
-            }
-            blocks.push(decided);
-        }
-        blocks
+        let read = |shared: &Shared, height| {
+            let decided = shared.storage.block(height)?;
+            Ok(decided.map(|decided| (encoded_len(&decided), decided)))
+        };
+        self.served(from, n_max, bytes_max, read).collect()
     }
 
     fn anchor(&self) -> Anchor {
@@ -167,24 +182,10 @@ impl Host for Served {
     }
 
     fn headers(&self, from: Height, n_max: u16, bytes_max: usize) -> HeaderPage {
-        let Some(shared) = self.shared.upgrade() else { return HeaderPage::default() };
-        let (mut page, mut bytes) = (HeaderPage::default(), 0);
-        for height in (from.0..).map(Height).take(usize::from(n_max)) {
-            let (decided, next_set) = match header_parts(&shared, height) {
-                Ok(Some(parts)) => parts,
-                Ok(None) => break,
-                Err(error) => {
-                    tracing::warn!(%error, %height, "a header for a peer can't be read");
-                    break;
-                }
-            };
-            let next_members = next_set.map(|set| set.members().to_vec());
-            bytes += encoded_len(&decided) + encoded_len(&next_members);
-            if bytes > bytes_max && !page.links.is_empty() {
-                break;
-            }
-            page.links.push(HeaderLink { header: decided.block.header.clone(), next_members });
-            page.certificate = Some(decided.certificate);
+        let mut page = HeaderPage::default();
+        for (link, certificate) in self.served(from, n_max, bytes_max, header_link) {
+            page.links.push(link);
+            page.certificate = Some(certificate);
         }
         page
     }
@@ -196,17 +197,20 @@ impl Host for Served {
     }
 }
 
-/// A block, and the masternodes that it puts in the place of its own.
-fn header_parts(
-    shared: &Shared,
-    height: Height,
-) -> Result<Option<(Decided, Option<MasternodeSet>)>, StorageError> {
-    let Some(decided) = shared.storage.block(height)? else { return Ok(None) };
-    if !decided.block.header.changes_set() {
-        return Ok(Some((decided, None)));
-    }
-    let next_set = shared.storage.next_set(height)?;
-    Ok(next_set.map(|set| (decided, Some(set))))
+/// A header and the proof of its block; it counts as what is read for it.
+fn header_link(shared: &Shared, height: Height) -> Read<(HeaderLink, CommitCertificate)> {
+    let Some(Decided { block, certificate }) = shared.storage.block(height)? else {
+        return Ok(None);
+    };
+    let next_members = if block.header.changes_set() {
+        let Some(set) = shared.storage.next_set(height)? else { return Ok(None) };
+        Some(set.members().to_vec())
+    } else {
+        None
+    };
+    let bytes = encoded_len(&(&block, &certificate, &next_members));
+    let link = HeaderLink { header: block.header.clone(), next_members };
+    Ok(Some((bytes, (link, certificate))))
 }
 
 impl From<NetworkEvent> for NodeEventKind {
