@@ -152,22 +152,22 @@ impl HeaderRules<'_> {
     ) -> Result<CertifiedHeaders, HeaderError> {
         let links = page.links.iter().skip_while(|link| link.header.height <= anchor.height);
         let (mut at, mut hashes) = (anchor.clone(), Vec::with_capacity(page.links.len()));
-        // Who decided the block at `at`, where the next is decided by others and proves it.
+        // Who decided the block at `at`, where others decide the next, whose header proves it.
         let mut outgoing: Option<MasternodeSet> = None;
-        let mut decided_by = anchor.masternodes.clone();
         for link in links {
             self.check_place(&at, &link.header)?;
             if let Some(outgoing) = outgoing.take() {
                 self.check_proof(&at, &outgoing, link.header.parent_certificate.as_ref())?;
             }
-            let next = self.next_set(&at, link)?;
-            decided_by = std::mem::replace(&mut at.masternodes, next);
+            if let Some(next) = self.changed_set(&at, link)? {
+                outgoing = Some(std::mem::replace(&mut at.masternodes, next));
+            }
             (at.height, at.hash) = (link.header.height, link.header.hash());
-            outgoing = (decided_by != at.masternodes).then(|| decided_by.clone());
             hashes.push(at.hash);
         }
         if !hashes.is_empty() {
-            self.check_proof(&at, &decided_by, page.certificate.as_ref())?;
+            let decided_by = outgoing.as_ref().unwrap_or(&at.masternodes);
+            self.check_proof(&at, decided_by, page.certificate.as_ref())?;
         }
         Ok(CertifiedHeaders { hashes, end: at })
     }
@@ -191,12 +191,15 @@ impl HeaderRules<'_> {
         Ok(())
     }
 
-    /// The set after a header whose place is checked.
-    fn next_set(&self, at: &Anchor, link: &HeaderLink) -> Result<MasternodeSet, HeaderError> {
+    /// The set after a header whose place is checked, where it is another.
+    fn changed_set(
+        &self,
+        at: &Anchor,
+        link: &HeaderLink,
+    ) -> Result<Option<MasternodeSet>, HeaderError> {
         let (height, expected) = (link.header.height, link.header.next_masternode_set);
-        let is_change = expected != at.masternodes.hash();
-        let members = match (&link.next_members, is_change) {
-            (None, false) => return Ok(at.masternodes.clone()),
+        let members = match (&link.next_members, link.header.changes_set()) {
+            (None, false) => return Ok(None),
             (Some(members), true) => members.clone(),
             _ => return Err(HeaderError::MisplacedMembers { height }),
         };
@@ -208,7 +211,7 @@ impl HeaderRules<'_> {
         if next.hash() != expected {
             return Err(HeaderError::OtherMembers { height, found: next.hash(), expected });
         }
-        Ok(next)
+        Ok(Some(next))
     }
 
     /// Whether a certificate proves the block at `at`, by the set that decided it.

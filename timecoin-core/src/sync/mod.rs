@@ -438,13 +438,8 @@ impl<B> Sync<B> {
         {
             return None;
         }
-        let waited = self.asked.values().filter(|asked| asked.what == What::Headers);
-        let (last, asked): (Vec<Timestamp>, Vec<PublicKey>) =
-            waited.map(|asked| (asked.at, asked.peer)).unzip();
-        let is_slow = |at: &Timestamp| now.0.saturating_sub(at.0) >= self.limits.again_ms;
-        if asked.len() >= AGAIN_MAX || !last.iter().all(is_slow) {
-            return None;
-        }
+        let asked = self.asked.values().filter(|asked| asked.what == What::Headers);
+        let asked = self.all_slow(asked, now)?;
         let from = end.next();
         let peer = self.least_asked(from, now, &asked)?;
         let most = self.peers.get(&peer)?.height.0.saturating_sub(end.0);
@@ -476,17 +471,25 @@ impl<B> Sync<B> {
     /// is handed on without them, and who says nothing must not hold all others up.
     fn ask_again(&mut self, now: Timestamp) -> Option<Ask> {
         let next = self.handed.next();
-        let waited: Vec<&Asked> = self.asked.values().filter(|asked| asked.holds(next)).collect();
-        let last = waited.iter().map(|asked| asked.at).max()?;
-        if now.0.saturating_sub(last.0) < self.limits.again_ms || waited.len() >= AGAIN_MAX {
-            return None;
-        }
-        let end = waited.iter().map(|asked| asked.end()).min()?;
-        let asked: Vec<PublicKey> = waited.iter().map(|asked| asked.peer).collect();
+        let waited = || self.asked.values().filter(|asked| asked.holds(next));
+        let end = waited().map(Asked::end).min()?;
+        let asked = self.all_slow(waited(), now)?;
         let peer = self.least_asked(next, now, &asked)?;
         let end = end.0.min(self.peers.get(&peer)?.height.0.saturating_add(1));
         let count = u16::try_from(end - next.0).unwrap_or(u16::MAX);
         self.ask(peer, next, count, What::Blocks, now)
+    }
+
+    /// Whom one thing was asked of, unless an answer may still be on its way or they are many.
+    fn all_slow<'a>(
+        &self,
+        asked: impl Iterator<Item = &'a Asked>,
+        now: Timestamp,
+    ) -> Option<Vec<PublicKey>> {
+        let is_slow = |asked: &Asked| now.0.saturating_sub(asked.at.0) >= self.limits.again_ms;
+        let peers: Vec<_> =
+            asked.map(|asked| is_slow(asked).then_some(asked.peer)).collect::<Option<_>>()?;
+        (peers.len() < AGAIN_MAX).then_some(peers)
     }
 
     /// How far it is, while it is behind.
