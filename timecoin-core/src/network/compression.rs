@@ -25,7 +25,10 @@ pub(super) fn pack(frame: Vec<u8>) -> Vec<u8> {
 
 /// The frame that a compressed one stands for. One that would be longer than `bytes_max` is refused
 /// by what it says of itself, before there is room for it.
-pub(super) fn unpack(packed: &[u8], bytes_max: usize) -> Result<Vec<u8>, PeerError> {
+///
+/// # Errors
+/// The one that ends the connection.
+pub fn unpack(packed: &[u8], bytes_max: usize) -> Result<Vec<u8>, PeerError> {
     let garbage = PeerError::Garbage("compressed frame");
     let Some((head, block)) = packed.split_first_chunk::<HEAD>() else { return Err(garbage) };
     let [_, length @ ..] = *head;
@@ -38,15 +41,6 @@ pub(super) fn unpack(packed: &[u8], bytes_max: usize) -> Result<Vec<u8>, PeerErr
         Ok(n_bytes) if n_bytes == bytes => Ok(frame),
         _ => Err(garbage),
     }
-}
-
-/// What a node does with a compressed frame of a peer, for tests with any bytes.
-///
-/// # Errors
-/// The one that would end the connection.
-#[doc(hidden)]
-pub fn unpack_frame(packed: &[u8], bytes_max: usize) -> Result<Vec<u8>, PeerError> {
-    unpack(packed, bytes_max)
 }
 
 /// The first byte of a compressed frame; no packet has this kind, so nothing is compressed twice.

@@ -42,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 #[doc(hidden)]
-pub use compression::unpack_frame;
+pub use compression::unpack as unpack_frame;
 pub use error::PeerError;
 #[doc(hidden)]
 pub use frame::join_records;

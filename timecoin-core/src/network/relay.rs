@@ -196,7 +196,7 @@ impl Shared {
         peer.send(class_of_message(message), frame(message));
     }
 
-    fn send_to_all(&self, message: &Message) {
+    pub(super) fn send_to_all(&self, message: &Message) {
         let peers = self.all_peers();
         if peers.is_empty() {
             return;

@@ -45,8 +45,7 @@ impl Shared {
         if sync.contradicts(tip.height, &tip.hash) {
             tracing::error!(height = %tip.height, "certified headers contradict the ledger");
             sync.forget_headers();
-            let question = Message::Request(Request::Decided(tip.height));
-            self.peers.iter().for_each(|peer| self.send_to(&peer, &question));
+            self.send_to_all(&Message::Request(Request::Decided(tip.height)));
         }
         sync.on_tip(tip.height, now);
         while let Some((peer, decided)) = sync.next_block(up_to, now) {
