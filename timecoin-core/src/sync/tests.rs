@@ -57,6 +57,16 @@ fn hand_on(sync: &mut Sync<u64>, up_to: u64, now: u64) -> Vec<u64> {
     std::iter::from_fn(|| sync.next_block(Height(up_to), at(now))).map(|(_, block)| block).collect()
 }
 
+/// A ledger that was given nine blocks of the first peer and has not said what it makes of them.
+fn nine_handed_on() -> Sync<u64> {
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
+    sync.on_peer(peer(1), Height(9));
+    let ask = sync.poll(at(0)).unwrap();
+    sync.on_blocks(peer(1), ask.id, page(&ask, 9), at(0)).unwrap();
+    assert_eq!(hand_on(&mut sync, 9, 0).len(), 9);
+    sync
+}
+
 #[test]
 fn pages_come_from_several_peers_and_are_handed_on_in_order() {
     let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
@@ -152,11 +162,7 @@ fn an_answer_to_somebody_elses_question_does_not_take_it_away() {
 
 #[test]
 fn blocks_that_bring_nothing_are_fetched_from_another() {
-    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
-    sync.on_peer(peer(1), Height(9));
-    let ask = sync.poll(at(0)).unwrap();
-    sync.on_blocks(peer(1), ask.id, page(&ask, 9), at(0)).unwrap();
-    assert_eq!(hand_on(&mut sync, 9, 0).len(), 9);
+    let mut sync = nine_handed_on();
     sync.on_peer(peer(2), Height(9));
     sync.on_bad_block(&peer(1), at(5));
     let ask = sync.poll(at(5)).unwrap();
@@ -165,11 +171,7 @@ fn blocks_that_bring_nothing_are_fetched_from_another() {
 
 #[test]
 fn bad_blocks_of_who_is_gone_are_fetched_from_another() {
-    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
-    sync.on_peer(peer(1), Height(9));
-    let ask = sync.poll(at(0)).unwrap();
-    sync.on_blocks(peer(1), ask.id, page(&ask, 9), at(0)).unwrap();
-    assert_eq!(hand_on(&mut sync, 9, 0).len(), 9);
+    let mut sync = nine_handed_on();
     sync.on_peer(peer(2), Height(9));
     sync.on_gone(&peer(1));
     assert_eq!(sync.poll(at(5)), None);
@@ -180,11 +182,7 @@ fn bad_blocks_of_who_is_gone_are_fetched_from_another() {
 
 #[test]
 fn a_ledger_that_does_not_go_on_blames_who_sent_its_next_block() {
-    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
-    sync.on_peer(peer(1), Height(9));
-    let ask = sync.poll(at(0)).unwrap();
-    sync.on_blocks(peer(1), ask.id, page(&ask, 9), at(0)).unwrap();
-    assert_eq!(hand_on(&mut sync, 9, 0).len(), 9);
+    let mut sync = nine_handed_on();
     assert_eq!(sync.poll(at(29_999)), None);
     sync.on_peer(peer(2), Height(9));
     assert_eq!(sync.poll(at(30_000)).map(|ask| ask.peer), Some(peer(2)));

@@ -44,9 +44,8 @@ pub struct Attacked {
     events: Subscription,
     traffic: Traffic,
     memory: usize,
-    /// Payments a second before it, where they are compared.
-    rate: Option<f64>,
-    began: (Instant, usize),
+    /// Of the payments, where they are compared.
+    before: Option<Before>,
     /// One at a time, since memory is the process's; none where most of an attack is waiting.
     _alone: Option<MutexGuard<'static, ()>>,
 }
@@ -74,11 +73,10 @@ impl Attacked {
         let cluster = Cluster::of(genesis, n_there, 0);
         let events = cluster.nodes[0].subscribe();
         let traffic = Traffic::begin(&cluster.nodes[1]);
-        let rate = is_full().then(|| traffic.rate_of(COMPARED));
-        let began = (Instant::now(), traffic.n_final());
+        let before = is_full().then(|| Before::measure(&traffic));
         let memory = resident("VmRSS");
         fs::write("/proc/self/clear_refs", "5").unwrap();
-        Attacked { cluster, events, traffic, memory, rate, began, _alone: alone }
+        Attacked { cluster, events, traffic, memory, before, _alone: alone }
     }
 
     pub fn victim(&self) -> &Node {
@@ -110,9 +108,8 @@ impl Attacked {
     #[allow(clippy::print_stdout, reason = "the figures of a soak")]
     pub fn end(self) {
         let grown = resident("VmHWM").saturating_sub(self.memory);
-        if let Some(rate) = self.rate {
-            let (since, n_before) = self.began;
-            let n_final = self.traffic.n_final() - n_before;
+        if let Some(Before { rate, since, n_final }) = self.before {
+            let n_final = self.traffic.n_final() - n_final;
             let seconds = since.elapsed().as_secs_f64();
             let during = n_final as f64 / seconds;
             let name = thread::current().name().unwrap_or_default().to_owned();
@@ -183,17 +180,27 @@ impl Traffic {
         self.n_final.load(Ordering::Relaxed)
     }
 
-    /// Payments a second in the time that comes.
-    fn rate_of(&self, span: Duration) -> f64 {
-        let n_before = self.n_final();
-        let since = Instant::now();
-        thread::sleep(span);
-        (self.n_final() - n_before) as f64 / since.elapsed().as_secs_f64()
-    }
-
     fn end(self) -> Vec<Txid> {
         self.is_over.store(true, Ordering::Relaxed);
         self.payer.join().unwrap()
+    }
+}
+
+/// How payments went before an attack, and where it began.
+struct Before {
+    /// Payments a second.
+    rate: f64,
+    since: Instant,
+    n_final: usize,
+}
+
+impl Before {
+    fn measure(traffic: &Traffic) -> Self {
+        let (since, n_before) = (Instant::now(), traffic.n_final());
+        thread::sleep(COMPARED);
+        let n_final = traffic.n_final();
+        let rate = (n_final - n_before) as f64 / since.elapsed().as_secs_f64();
+        Before { rate, since: Instant::now(), n_final }
     }
 }
 
