@@ -262,7 +262,7 @@ impl Net {
                             To::Peer(peer) => member.keys.public() == *peer,
                         };
                         if is_meant {
-                            member.inbox.push_back((index, message.clone()));
+                            member.inbox.push_back((index, Message::clone(&message)));
                         }
                     }
                 }

@@ -95,7 +95,7 @@ pub enum Input {
         from: PeerId,
         /// The epoch that the message names.
         epoch: Epoch,
-        /// What, with nothing checked.
-        message: Message,
+        /// What, with nothing checked; boxed because most inputs are small.
+        message: Box<Message>,
     },
 }

@@ -202,7 +202,7 @@ impl Engine {
             Input::ProduceBlock => self.on_produce_block(now, utxos),
             Input::Message { from, message } => self.on_message(from, message, now, utxos),
             Input::OtherEpoch { from, epoch, message } => {
-                self.on_other_epoch(from, epoch, message, now);
+                self.on_other_epoch(from, epoch, *message, now);
                 Ok(())
             }
         }
@@ -304,11 +304,11 @@ impl Engine {
     }
 
     fn persist(&mut self, record: Record) {
-        self.outputs.push_back(Output::Persist(record));
+        self.outputs.push_back(Output::Persist(Box::new(record)));
     }
 
     fn send(&mut self, to: To, message: Message) {
-        self.outputs.push_back(Output::Send(to, message));
+        self.outputs.push_back(Output::Send(to, Box::new(message)));
     }
 
     fn notify(&mut self, event: Event) {

@@ -265,13 +265,13 @@ pub enum Event {
 /// What became of a submitted transaction: its id, or why it was refused.
 pub type Submission = Result<Txid, Rejection>;
 
-/// Something to do.
+/// Something to do. The large ones are boxed: several small ones come with each payment.
 #[derive(Clone, Debug)]
 pub enum Output {
     /// Write this to the vote log; everything after it waits until it is flushed.
-    Persist(Record),
+    Persist(Box<Record>),
     /// Send this.
-    Send(To, Message),
+    Send(To, Box<Message>),
     /// Answer a peer's question from the store, if the store can.
     Serve(PeerId, Request),
     /// Append this to the block log; the view given to the engine must show it from the next

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::actions::Action;
 use super::parking::Answer;
 use super::reply::Reply;
-use super::shared::{Action, Shared};
+use super::shared::Shared;
 use super::writer::{Batch, Writer};
 use crate::engine::input::{Input, PeerId, VerifiedMessage};
 use crate::engine::output::{Halt, Output};
@@ -29,7 +30,7 @@ pub(super) enum Request {
     /// Give a peer's message to the engine.
     Message(PeerId, VerifiedMessage),
     /// Give the engine a peer's message of an epoch that is not the node's.
-    OtherEpoch(PeerId, Epoch, Message),
+    OtherEpoch(PeerId, Epoch, Box<Message>),
     /// Ask the engine for a block.
     ProduceBlock,
     /// Ask the engine for a proof.
@@ -113,6 +114,7 @@ impl Driver {
     }
 
     fn handle(&mut self, requests: Vec<Request>) -> Result<(), Halt> {
+        self.batch.begin();
         let now = self.shared.clock.now();
         if !requests.is_empty() {
             self.shared.metrics.batches.add(1);
@@ -173,13 +175,13 @@ impl Driver {
     fn collect(&mut self) -> Result<(), Halt> {
         while let Some(output) = self.engine.poll_output() {
             match output {
-                Output::Persist(record) => self.batch.record(record),
+                Output::Persist(record) => self.batch.record(*record),
                 Output::Commit(block) => {
                     self.shared.storage.stage(Arc::clone(&block));
                     self.batch.block(block);
                 }
                 Output::Serve(to, request) => self.batch.action(Action::Serve(to, request)),
-                Output::Send(to, message) => self.batch.action(Action::Send(to, Box::new(message))),
+                Output::Send(to, message) => self.batch.action(Action::Send(to, message)),
                 Output::Submitted { ticket, answer } => {
                     if let Some(reply) = self.replies.remove(&ticket) {
                         self.batch.action(Action::Answer(reply, answer));

@@ -6,6 +6,7 @@
 //! Every call blocks its own thread only, with the standard library's means, so that it works on
 //! any thread, also on one of the host's async runtime.
 
+mod actions;
 mod clock;
 mod code;
 mod config;
@@ -19,7 +20,6 @@ mod inbox;
 mod info;
 mod life;
 mod metrics;
-mod outputs;
 mod parcel;
 mod parking;
 mod peers;

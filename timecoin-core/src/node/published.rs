@@ -15,13 +15,13 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry as MapEntry;
 use foldhash::fast::RandomState;
 
-use super::outputs::Outputs;
 use super::parking::Bell;
 use super::waiters::Waiters;
 use crate::engine::output::{BlockCommit, TransactionStatus};
 use crate::ledger::state::{LedgerState, Tip};
 use crate::types::address::Address;
 use crate::types::chain::Height;
+use crate::types::few::Few;
 use crate::types::hash::Txid;
 use crate::types::masternode_set::MasternodeSet;
 use crate::types::transaction::{OutPoint, Transaction, TxOutput};
@@ -81,7 +81,7 @@ pub(super) struct Published {
     durable: AtomicU64,
     transactions: DashMap<Txid, Entry, RandomState>,
     spendings: DashMap<OutPoint, Spending, RandomState>,
-    final_outputs: DashMap<Address, Outputs, RandomState>,
+    final_outputs: DashMap<Address, Few<OutPoint, TxOutput>, RandomState>,
     refused: Mutex<VecDeque<(Txid, u64)>>,
     n_transactions: AtomicUsize,
     bytes: AtomicUsize,
@@ -182,16 +182,18 @@ impl Published {
         outputs.page(after, limit)
     }
 
-    /// A transaction got further. Gives how long it took to become final where it just did.
+    /// A transaction, first seen at `now` if not before, got further. Gives how long it took to
+    /// become final where it just did.
     pub(super) fn on_transaction(
         &self,
         transaction: &VerifiedTransaction,
         status: &TransactionStatus,
+        now: Instant,
     ) -> Option<Duration> {
         let txid = transaction.txid();
         let is_refused = matches!(status, TransactionStatus::Rejected(_));
         let refusal = if is_refused { self.remember_refused(txid) } else { 0 };
-        let (before, seen_at) = self.replace(transaction, status, refusal);
+        let (before, seen_at) = self.replace(transaction, status, refusal, now);
         let was_live = before.as_ref().is_some_and(|before| !is_rejected(before));
         self.count(transaction, was_live, !is_refused);
         self.publish_spendings(transaction, status);
@@ -253,6 +255,7 @@ impl Published {
         transaction: &VerifiedTransaction,
         status: &TransactionStatus,
         refusal: u64,
+        now: Instant,
     ) -> (Option<TransactionStatus>, Instant) {
         match self.transactions.entry(transaction.txid()) {
             MapEntry::Occupied(mut entry) => {
@@ -263,9 +266,8 @@ impl Published {
             }
             MapEntry::Vacant(place) => {
                 let (transaction, status) = (transaction.clone(), status.clone());
-                let seen_at = Instant::now();
-                place.insert(Entry { transaction, status, seen_at, refusal });
-                (None, seen_at)
+                place.insert(Entry { transaction, status, seen_at: now, refusal });
+                (None, now)
             }
         }
     }
@@ -316,7 +318,7 @@ impl Published {
             match self.final_outputs.entry(output.address) {
                 MapEntry::Occupied(mut entry) => entry.get_mut().insert(outpoint, *output),
                 MapEntry::Vacant(place) => {
-                    place.insert(Outputs::One(outpoint, *output));
+                    place.insert(Few::One(outpoint, *output));
                 }
             }
         }

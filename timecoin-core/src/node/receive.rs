@@ -264,7 +264,7 @@ fn request(
             Some(Request::Message(from, message))
         }
         Err(MessageError::OtherEpoch { epoch }) => {
-            Some(Request::OtherEpoch(from, epoch, parcel.message().ok()?))
+            Some(Request::OtherEpoch(from, epoch, Box::new(parcel.message().ok()?)))
         }
         Err(error) if error.is_innocent() => None,
         Err(error) => {

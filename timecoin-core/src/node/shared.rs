@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
+use super::actions::Action;
 use super::clock::Clock;
 use super::config::Config;
 use super::driver;
@@ -18,16 +20,15 @@ use super::metrics::Metrics;
 use super::peers::{Peers, serve};
 use super::proofs::Proofs;
 use super::published::Published;
-use super::reply::Reply;
 use super::state::Life;
 use super::verified_cache::VerifiedCache;
 use crate::engine::Settled;
-use crate::engine::input::PeerId;
-use crate::engine::output::{BlockCommit, Event, Submission, To, TransactionStatus, Violation};
+use crate::engine::output::{BlockCommit, Event, TransactionStatus, Violation};
 use crate::params::Chain;
 use crate::storage::interface::{Incident, Storage};
 use crate::types::chain::Epoch;
-use crate::types::message::{Message, Request};
+use crate::types::hash::Txid;
+use crate::types::verified::VerifiedTransaction;
 
 /// One node, as its threads share it. Tasks hold this and never the runtime that they run on.
 pub(super) struct Shared {
@@ -57,14 +58,6 @@ pub(super) struct Shared {
     pub(super) n_serving: AtomicUsize,
     /// Vote records of epochs before this one may be dropped.
     pub(super) retire_before: AtomicU64,
-}
-
-/// What is done once everything before it is on disk, in order.
-pub(super) enum Action {
-    Send(To, Box<Message>),
-    Serve(PeerId, Request),
-    Answer(Reply, Submission),
-    Notify(Event),
 }
 
 impl Shared {
@@ -137,15 +130,8 @@ impl Shared {
     fn on_event(&self, event: Event) {
         match event {
             Event::Transaction { transaction, status } => {
-                if status == TransactionStatus::Pending {
-                    self.peers.on_pending(&transaction.txid());
-                }
-                if let Some(took) = self.published.on_transaction(&transaction, &status) {
-                    self.metrics.finalized.add(1);
-                    self.metrics.finality.observe(took);
-                }
-                let txid = transaction.txid();
-                self.publish(|| NodeEventKind::TransactionStatus { txid, status });
+                self.show_status(&transaction, &status, Instant::now());
+                self.tell_status(transaction.txid(), status);
             }
             Event::Block(commit) => self.on_block(&commit),
             Event::RoundChanged { height, round } => {
@@ -171,6 +157,27 @@ impl Shared {
             }
             Event::SafetyViolation(violation) => self.on_violation(&violation),
         }
+    }
+
+    /// Lets readers see how far a transaction is that was first seen at `now`, if not before.
+    pub(super) fn show_status(
+        &self,
+        transaction: &VerifiedTransaction,
+        status: &TransactionStatus,
+        now: Instant,
+    ) {
+        if let Some(took) = self.published.on_transaction(transaction, status, now) {
+            self.metrics.finalized.add(1);
+            self.metrics.finality.observe(took);
+        }
+    }
+
+    /// Tells peers and subscribers how far a transaction is.
+    pub(super) fn tell_status(&self, txid: Txid, status: TransactionStatus) {
+        if status == TransactionStatus::Pending {
+            self.peers.on_pending(&txid);
+        }
+        self.publish(|| NodeEventKind::TransactionStatus { txid, status });
     }
 
     fn on_block(&self, commit: &BlockCommit) {

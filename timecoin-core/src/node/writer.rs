@@ -9,15 +9,17 @@ use std::time::Instant;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::actions::Action;
 use super::driver::panic_text;
-use super::shared::{Action, Shared};
+use super::shared::Shared;
 use crate::engine::output::{BlockCommit, Record};
 use crate::storage::StorageError;
 use crate::types::chain::Epoch;
 
 /// What one run of the engine wants done.
-#[derive(Default)]
 pub(super) struct Batch {
+    /// When the run began.
+    began: Instant,
     /// Done at once: nothing to flush comes before these.
     before: Vec<Action>,
     records: Vec<Record>,
@@ -26,7 +28,23 @@ pub(super) struct Batch {
     after: Vec<Action>,
 }
 
+impl Default for Batch {
+    fn default() -> Self {
+        Batch {
+            began: Instant::now(),
+            before: Vec::new(),
+            records: Vec::new(),
+            blocks: Vec::new(),
+            after: Vec::new(),
+        }
+    }
+}
+
 impl Batch {
+    pub(super) fn begin(&mut self) {
+        self.began = Instant::now();
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.before.is_empty() && !self.needs_flush()
     }
@@ -80,12 +98,13 @@ impl Writer {
                 sender.send(batch).await.map_err(|_| "the store's writer has stopped".to_owned())
             }
             Writer::Memory(shared) => {
-                let Batch { before, records, blocks, after } = batch;
-                before.into_iter().for_each(|action| shared.perform(action));
+                let Batch { began, before, records, blocks, after } = batch;
                 if !records.is_empty() || !blocks.is_empty() {
                     write_now(shared, &records, &blocks)?;
                 }
-                after.into_iter().for_each(|action| shared.perform(action));
+                let mut actions = before;
+                actions.extend(after);
+                shared.perform_all(actions, began);
                 if !blocks.is_empty() {
                     settle_now(shared)?;
                 }
@@ -112,8 +131,8 @@ pub(super) async fn write_behind(shared: Arc<Shared>, mut batches: mpsc::Receive
         if shared.is_crashed() {
             break;
         }
-        let Batch { before, records, blocks, after } = batch;
-        before.into_iter().for_each(|action| shared.perform(action));
+        let Batch { began, before, records, blocks, after } = batch;
+        shared.perform_all(before, began);
         if !records.is_empty() || !blocks.is_empty() {
             let has_blocks = !blocks.is_empty();
             let result = off_thread(&shared, move |shared| write_now(shared, &records, &blocks));
@@ -125,7 +144,7 @@ pub(super) async fn write_behind(shared: Arc<Shared>, mut batches: mpsc::Receive
                 settler.work.notify_one();
             }
         }
-        after.into_iter().for_each(|action| shared.perform(action));
+        shared.perform_all(after, began);
         while lags(&shared) && shared.life.poison_reason().is_none() && !shared.is_crashed() {
             settler.settled.notified().await;
         }

@@ -218,12 +218,12 @@ impl SimNode {
         let Some(engine) = &mut self.engine else { return };
         while let Some(output) = engine.poll_output() {
             self.queue.push_back(match output {
-                Output::Persist(record) => Queued::Write(Write::Record(Arc::new(record))),
+                Output::Persist(record) => Queued::Write(Write::Record(Arc::from(record))),
                 Output::Commit(commit) => {
                     self.staged.push(Arc::clone(&commit));
                     Queued::Write(Write::Block(commit))
                 }
-                Output::Send(to, message) => Queued::Do(Action::Send(to, Box::new(message))),
+                Output::Send(to, message) => Queued::Do(Action::Send(to, message)),
                 Output::Serve(peer, request) => Queued::Do(Action::Serve(peer, request)),
                 Output::Submitted { ticket, answer } => {
                     Queued::Do(Action::Submitted(ticket, answer))

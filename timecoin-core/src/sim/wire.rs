@@ -69,7 +69,9 @@ impl Checked {
     pub(super) fn input(self, from: PeerId) -> Option<Input> {
         match self {
             Checked::Good(message) => Some(Input::Message { from, message }),
-            Checked::OtherEpoch(epoch, message) => Some(Input::OtherEpoch { from, epoch, message }),
+            Checked::OtherEpoch(epoch, message) => {
+                Some(Input::OtherEpoch { from, epoch, message: Box::new(message) })
+            }
             Checked::Ignored | Checked::Bad(_) => None,
         }
     }

@@ -2,8 +2,7 @@
 //! that a crash is to drop the store, and a restart to open another on the same [`MemoryDisk`].
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Bound;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +20,7 @@ use crate::params::Chain;
 use crate::types::address::Address;
 use crate::types::certificate::CommitCertificate;
 use crate::types::chain::{Epoch, Height};
+use crate::types::few::Few;
 use crate::types::hash::{BlockHash, ChainId, Txid};
 use crate::types::map::HashMap;
 use crate::types::masternode_set::MasternodeSet;
@@ -53,7 +53,7 @@ struct Tables {
     next_sets: BTreeMap<Height, MasternodeSet>,
     transactions: HashMap<Txid, (Height, u32)>,
     utxos: HashMap<OutPoint, Utxo>,
-    by_address: HashMap<Address, BTreeSet<OutPoint>>,
+    by_address: HashMap<Address, Few<OutPoint, ()>>,
 }
 
 impl MemoryDisk {
@@ -306,16 +306,20 @@ impl Storage for MemoryStorage {
 impl Tables {
     fn insert(&mut self, outpoint: OutPoint, utxo: Utxo) {
         self.utxos.insert(outpoint, utxo);
-        self.by_address.entry(utxo.output.address).or_default().insert(outpoint);
+        match self.by_address.entry(utxo.output.address) {
+            Entry::Occupied(mut owned) => owned.get_mut().insert(outpoint, ()),
+            Entry::Vacant(place) => {
+                place.insert(Few::One(outpoint, ()));
+            }
+        }
     }
 
     fn remove(&mut self, outpoint: &OutPoint, utxo: &Utxo) {
         self.utxos.remove(outpoint);
-        if let Entry::Occupied(mut owned) = self.by_address.entry(utxo.output.address) {
-            owned.get_mut().remove(outpoint);
-            if owned.get().is_empty() {
-                owned.remove();
-            }
+        if let Entry::Occupied(mut owned) = self.by_address.entry(utxo.output.address)
+            && owned.get_mut().remove(outpoint)
+        {
+            owned.remove();
         }
     }
 
@@ -363,8 +367,8 @@ impl Tables {
             return self.first_after(after, limit).iter().filter_map(with_output).collect();
         };
         let Some(owned) = self.by_address.get(address) else { return Vec::new() };
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        owned.range((from, Bound::Unbounded)).take(limit).filter_map(with_output).collect()
+        let page = owned.page(after, limit);
+        page.iter().filter_map(|(outpoint, ())| with_output(outpoint)).collect()
     }
 
     /// The outpoints after one, ascending. Looks at all of them: nothing that is asked for often

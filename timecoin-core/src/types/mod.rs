@@ -11,6 +11,7 @@ pub mod chain;
 pub mod duration;
 pub mod encode;
 pub mod evidence;
+pub(crate) mod few;
 pub mod hash;
 pub mod keys;
 pub mod map;

@@ -115,7 +115,7 @@ impl Network {
             Output::Persist(record) => {
                 let bytes = encode(&record);
                 let again = decode("record", &bytes, bytes.len()).expect("it was encoded here");
-                assert_eq!(record, again);
+                assert_eq!(*record, again);
                 storage.persist(&[again], &[]).expect("memory does not fail");
             }
             Output::Commit(commit) => {
@@ -126,7 +126,7 @@ impl Network {
                 storage.persist(&[], &[commit]).expect("memory does not fail");
                 storage.apply().expect("memory does not fail");
             }
-            Output::Send(to, message) => self.send(index, &to, message),
+            Output::Send(to, message) => self.send(index, &to, *message),
             Output::Serve(peer, Request::Decided(height)) => {
                 for height in (height.0..).take(5) {
                     let block = storage.block(Height(height)).expect("memory does not fail");
@@ -186,7 +186,10 @@ impl Network {
         match verify_message(message.clone(), &context) {
             Ok(message) => self.input(to, Input::Message { from: sender, message }),
             Err(MessageError::OtherEpoch { epoch }) => {
-                self.input(to, Input::OtherEpoch { from: sender, epoch, message });
+                self.input(
+                    to,
+                    Input::OtherEpoch { from: sender, epoch, message: Box::new(message) },
+                );
             }
             Err(error) => {
                 assert!(from == HONEST || error.is_innocent(), "an honest one sent this: {error}");

@@ -60,7 +60,7 @@ impl Solo {
         let (mut records, mut blocks) = (Vec::new(), Vec::new());
         while let Some(output) = self.engine.poll_output() {
             match output {
-                Output::Persist(record) => records.push(record),
+                Output::Persist(record) => records.push(*record),
                 Output::Commit(commit) => {
                     self.storage.stage(Arc::clone(&commit));
                     blocks.push(commit);

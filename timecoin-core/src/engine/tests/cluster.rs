@@ -315,7 +315,7 @@ impl Cluster {
         match verify_message(message.clone(), &context) {
             Ok(message) => self.input(to, Input::Message { from, message }),
             Err(MessageError::OtherEpoch { epoch }) => {
-                self.input(to, Input::OtherEpoch { from, epoch, message });
+                self.input(to, Input::OtherEpoch { from, epoch, message: Box::new(message) });
             }
             Err(error) => assert!(error.is_innocent(), "an honest node sent this: {error}"),
         }

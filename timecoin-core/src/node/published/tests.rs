@@ -36,7 +36,7 @@ fn an_output_follows_the_transaction_that_spends_it() {
         (TransactionStatus::from(Rejection::Evicted), None),
     ];
     for (status, expected) in table {
-        published.on_transaction(payment, &status);
+        published.on_transaction(payment, &status, Instant::now());
         assert_eq!(published.spending(&coin).map(|spending| spending.state), expected);
         assert_eq!(published.status(&payment.txid()), Some(status));
     }
@@ -54,12 +54,16 @@ fn of_two_spenders_readers_see_the_one_that_is_further() {
         pay(&chain, &wallet_keys(), coin, address, Amount::from_time(1))
     };
     let (first, second) = (to(b"first"), to(b"second"));
-    published.on_transaction(&first, &TransactionStatus::Approved);
-    published.on_transaction(&second, &TransactionStatus::Certified);
-    published.on_transaction(&first, &TransactionStatus::Approved);
+    published.on_transaction(&first, &TransactionStatus::Approved, Instant::now());
+    published.on_transaction(&second, &TransactionStatus::Certified, Instant::now());
+    published.on_transaction(&first, &TransactionStatus::Approved, Instant::now());
     let expected = Spending { by: second.txid(), state: OutpointState::SpentPending };
     assert_eq!(published.spending(&coin.0), Some(expected));
-    published.on_transaction(&first, &TransactionStatus::from(Rejection::RejectedByQuorum));
+    published.on_transaction(
+        &first,
+        &TransactionStatus::from(Rejection::RejectedByQuorum),
+        Instant::now(),
+    );
     assert_eq!(published.spending(&coin.0), Some(expected));
 }
 
@@ -67,7 +71,7 @@ fn of_two_spenders_readers_see_the_one_that_is_further() {
 fn final_outputs_are_found_by_address_in_pages() {
     let (published, payments) = published(50);
     for payment in &payments {
-        published.on_transaction(payment, &TransactionStatus::Finalized);
+        published.on_transaction(payment, &TransactionStatus::Finalized, Instant::now());
     }
     let bob = KeyPair::from_seed(b"bob").address();
     let (mut found, mut after) = (Vec::new(), None);
@@ -92,7 +96,7 @@ fn confirmed_transactions_leave_nothing_behind() {
     let (published, payments) = published(20);
     for status in [TransactionStatus::Pending, TransactionStatus::Finalized] {
         for payment in &payments {
-            published.on_transaction(payment, &status);
+            published.on_transaction(payment, &status, Instant::now());
         }
     }
     assert_eq!(published.mempool().0, 20);
@@ -108,8 +112,8 @@ fn refusals_are_remembered_up_to_a_bound() {
     let refused = TransactionStatus::from(Rejection::MempoolFull);
     for round in 0..200 {
         for payment in &payments {
-            published.on_transaction(payment, &TransactionStatus::Pending);
-            published.on_transaction(payment, &refused);
+            published.on_transaction(payment, &TransactionStatus::Pending, Instant::now());
+            published.on_transaction(payment, &refused, Instant::now());
         }
         assert_eq!(published.mempool(), (0, 0), "round {round}");
     }
@@ -122,7 +126,7 @@ fn refusals_are_remembered_up_to_a_bound() {
 fn forgotten_refusals_make_room() {
     let (published, payments) = published(1);
     let refused = TransactionStatus::from(Rejection::MempoolFull);
-    published.on_transaction(&payments[0], &refused);
+    published.on_transaction(&payments[0], &refused, Instant::now());
     for _ in 0..REFUSED_MAX {
         published.remember_refused(Txid::ZERO);
     }
