@@ -11,7 +11,7 @@ use timecoin_core::{Node, Transaction};
 use crate::setup::{Payers, micros, n_final, process_time, running, signatures};
 use crate::table::{Row, Samples, Table};
 
-/// Two threads submit signed payments in batches to a node in memory.
+/// Threads submit signed payments in batches to a node in memory.
 pub(crate) fn solo(criterion: &mut Criterion, table: &mut Table) {
     let mut payers = Payers::new(ROUND_PAYMENTS);
     let node = running(payers.config());
@@ -53,9 +53,9 @@ fn pay(node: &Node, payments: &[Arc<Transaction>]) -> Duration {
     let wanted = n_final(node) + payments.len();
     let began = Instant::now();
     thread::scope(|scope| {
-        for half in payments.chunks(payments.len().div_ceil(2)) {
+        for part in payments.chunks(payments.len().div_ceil(PAYING_THREADS)) {
             scope.spawn(|| {
-                for batch in half.chunks(BATCH_PAYMENTS) {
+                for batch in part.chunks(BATCH_PAYMENTS) {
                     let batch = batch.iter().map(|payment| Arc::clone(payment).into()).collect();
                     for answer in node.submit_transactions(batch) {
                         answer.unwrap();
@@ -88,6 +88,9 @@ fn verify(items: &[InputSignature]) -> Duration {
 
 /// Enough that ten rounds and the warm-up are over 200,000 payments.
 const ROUND_PAYMENTS: usize = 20_000;
+
+/// So many that the engine has work while they wait for its answers.
+const PAYING_THREADS: usize = 4;
 
 /// What a busy exchange would hand over at once.
 const BATCH_PAYMENTS: usize = 1_000;

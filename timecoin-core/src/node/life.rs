@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -266,10 +265,6 @@ impl Living {
 
     pub(super) fn receiver(&self) -> &Arc<Receiver> {
         &self.receiver
-    }
-
-    pub(super) fn handle(&self) -> &Handle {
-        self.runtime.handle()
     }
 
     pub(super) fn network(&self) -> Option<&Arc<Network>> {

@@ -44,8 +44,6 @@ mod writer;
 
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
-
 pub use code::{ErrorCategory, ErrorCode};
 pub use config::{Config, ConfigField};
 pub use error::{BrokenInvariant, NodeError, rejection_code, transaction_code};
@@ -105,10 +103,6 @@ impl Node {
 
     fn verifier(&self) -> &Arc<Verifier> {
         self.0.verifier()
-    }
-
-    fn handle(&self) -> &Handle {
-        self.0.handle()
     }
 
     fn peering(&self) -> Option<&Arc<Network>> {

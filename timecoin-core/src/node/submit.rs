@@ -1,14 +1,13 @@
 //! Submitting transactions: decode, check, give to the engine, wait for its answer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Node;
 use super::error::NodeError;
 use super::parking::{Answer, Deadline};
 use super::reply::{Answers, SubmitAnswer};
 use super::shared::Shared;
-use super::verify::{BATCH_MAX, Unverified, enter, n_cores, verify};
+use super::verify::{BATCH_MAX, Chunk, Unverified, enter, verify};
 use crate::ledger::transaction::decode_transaction;
 use crate::types::hash::Txid;
 use crate::types::transaction::Transaction;
@@ -107,7 +106,7 @@ impl Node {
         if n <= BATCH_MAX {
             enter_chunk(check(shared, transactions));
         } else {
-            for chunk in self.check_parallel(transactions) {
+            for chunk in self.check_chunks(transactions, deadline) {
                 enter_chunk(chunk);
             }
         }
@@ -117,35 +116,25 @@ impl Node {
         }
     }
 
-    /// Checks chunks of transactions on blocking threads, and gives them in order as they come.
-    fn check_parallel(
+    /// Has chunks of transactions checked by other threads, and gives them in order as they come.
+    fn check_chunks(
         &self,
         transactions: Vec<SubmittedTransaction>,
+        deadline: Deadline,
     ) -> impl Iterator<Item = Vec<Result<VerifiedTransaction, NodeError>>> {
         let mut transactions = transactions.into_iter();
-        let mut chunks = Vec::new();
+        let mut chunks: Vec<Chunk> = Vec::new();
+        let mut checked = Vec::new();
         while transactions.len() > 0 {
             let chunk: Vec<_> = transactions.by_ref().take(BATCH_MAX).collect();
-            chunks.push((chunk.len(), std::sync::Mutex::new(chunk), Answer::new()));
+            let answer = Arc::new(Answer::new());
+            checked.push((chunk.len(), Arc::clone(&answer)));
+            chunks.push(Box::new(move |shared| answer.set(check(shared, chunk))));
         }
-        let chunks = Arc::new(chunks);
-        let next = Arc::new(AtomicUsize::new(0));
-        for _ in 0..n_cores().min(chunks.len()) {
-            let (chunks, next) = (Arc::clone(&chunks), Arc::clone(&next));
-            let shared = Arc::clone(self.shared());
-            self.handle().spawn_blocking(move || {
-                while let Some((_, chunk, answer)) = chunks.get(next.fetch_add(1, Ordering::SeqCst))
-                {
-                    let mut chunk = chunk.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    answer.set(check(&shared, std::mem::take(&mut *chunk)));
-                }
-            });
-        }
-        let patience = Deadline::after(self.shared().config.submit_timeout());
-        (0..chunks.len()).map(move |index| {
-            let (n, _, answer) = &chunks[index];
-            let lost = || NodeError::Internal { reason: "signature check did not end".to_owned() };
-            answer.wait(patience).unwrap_or_else(|| (0..*n).map(|_| Err(lost())).collect())
+        self.verifier().submit_chunks(chunks, deadline);
+        checked.into_iter().map(move |(n, answer)| {
+            let late = || Err(timeout(self.shared()));
+            answer.wait(deadline).unwrap_or_else(|| (0..n).map(|_| late()).collect())
         })
     }
 }

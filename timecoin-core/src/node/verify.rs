@@ -2,8 +2,11 @@
 //!
 //! A caller that comes alone checks its own transaction on its own thread, which costs no hop.
 //! While as many threads as there are cores check already, transactions gather, and the next
-//! thread takes all of them as one batch, which costs half for each.
+//! thread takes all of them as one batch, which costs half for each. Who brings many at once has
+//! them checked in chunks, by as many threads and no more: the engine needs its share of a core
+//! to take what was checked.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -36,13 +39,18 @@ pub(super) struct Verifier {
 
 struct State {
     waiting: Vec<Unverified>,
+    chunks: VecDeque<Chunk>,
     n_threads: usize,
 }
+
+/// Checks some transactions and tells who waits for them.
+pub(super) type Chunk = Box<dyn FnOnce(&Shared) + Send>;
 
 impl Verifier {
     pub(super) fn new(shared: Arc<Shared>, handle: Handle) -> Arc<Self> {
         let n_threads_max = n_cores();
-        let state = Mutex::new(State { waiting: Vec::new(), n_threads: 0 });
+        let state =
+            Mutex::new(State { waiting: Vec::new(), chunks: VecDeque::new(), n_threads: 0 });
         Arc::new(Verifier { state, shared, handle, n_threads_max })
     }
 
@@ -60,7 +68,7 @@ impl Verifier {
         };
         self.check(batch, deadline);
         let mut state = self.lock();
-        if state.waiting.is_empty() {
+        if state.is_idle() {
             state.n_threads -= 1;
             return;
         }
@@ -69,18 +77,37 @@ impl Verifier {
         self.handle.spawn_blocking(move || verifier.check_all(deadline));
     }
 
-    /// Checks batches until none waits.
+    /// Has chunks checked by other threads, in order.
+    pub(super) fn submit_chunks(self: &Arc<Self>, chunks: Vec<Chunk>, deadline: Deadline) {
+        let n_new = {
+            let mut state = self.lock();
+            let n_new = chunks.len().min(self.n_threads_max - state.n_threads);
+            state.chunks.extend(chunks);
+            state.n_threads += n_new;
+            n_new
+        };
+        for _ in 0..n_new {
+            let verifier = Arc::clone(self);
+            self.handle.spawn_blocking(move || verifier.check_all(deadline));
+        }
+    }
+
+    /// Checks batches and chunks until none waits. Who comes with one transaction goes first.
     fn check_all(&self, deadline: Deadline) {
         loop {
-            let batch = {
-                let mut state = self.lock();
-                if state.waiting.is_empty() {
-                    state.n_threads -= 1;
-                    return;
-                }
-                state.take()
-            };
-            self.check(batch, deadline);
+            let mut state = self.lock();
+            if state.is_idle() {
+                state.n_threads -= 1;
+                return;
+            }
+            let batch = state.take();
+            if !batch.is_empty() {
+                drop(state);
+                self.check(batch, deadline);
+            } else if let Some(chunk) = state.chunks.pop_front() {
+                drop(state);
+                chunk(&self.shared);
+            }
         }
     }
 
@@ -98,6 +125,10 @@ impl Verifier {
 }
 
 impl State {
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.chunks.is_empty()
+    }
+
     fn take(&mut self) -> Vec<Unverified> {
         if self.waiting.len() <= BATCH_MAX {
             return std::mem::take(&mut self.waiting);
