@@ -70,6 +70,7 @@ pub enum Late {
 
 /// Something that happened outside.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is moved twice, which costs less than a box")]
 pub enum Input {
     /// The host of this node submits a transaction; the answer is an
     /// [`crate::engine::output::Output::Submitted`] with the same ticket.

@@ -23,12 +23,12 @@ use crate::types::hash::Txid;
 use crate::types::message::Message;
 use crate::types::verified::VerifiedTransaction;
 
-/// What the driver is asked to do.
+/// What the driver is asked to do. Thousands may wait, most of them small: the large are boxed.
 pub(super) enum Request {
     /// Give a transaction of this node's host to the engine.
     Submit(VerifiedTransaction, Reply),
     /// Give a peer's message to the engine.
-    Message(PeerId, VerifiedMessage),
+    Message(PeerId, Box<VerifiedMessage>),
     /// Give the engine a peer's message of an epoch that is not the node's.
     OtherEpoch(PeerId, Epoch, Box<Message>),
     /// Ask the engine for a block.
@@ -141,7 +141,7 @@ impl Driver {
                 self.replies.insert(self.ticket, reply);
                 Input::Submit { ticket: self.ticket, transaction }
             }
-            Request::Message(from, message) => Input::Message { from, message },
+            Request::Message(from, message) => Input::Message { from, message: *message },
             Request::OtherEpoch(from, epoch, message) => Input::OtherEpoch { from, epoch, message },
             Request::ProduceBlock => Input::ProduceBlock,
             Request::Certificate(txid, answer) => {

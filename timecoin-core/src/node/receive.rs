@@ -261,7 +261,7 @@ fn request(
             {
                 shared.peers.on_verified(from, bytes);
             }
-            Some(Request::Message(from, message))
+            Some(Request::Message(from, Box::new(message)))
         }
         Err(MessageError::OtherEpoch { epoch }) => {
             Some(Request::OtherEpoch(from, epoch, Box::new(parcel.message().ok()?)))
