@@ -16,8 +16,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("peers", &["types", "params"]),
     ("engine", &["types", "params", "ledger", "mempool", "votes", "finality", "consensus"]),
     ("storage", &["types", "params", "ledger", "engine"]),
-    ("sync", &["types"]),
-    ("network", &["types", "params", "engine", "peers", "sync"]),
+    ("sync", &["types", "params", "ledger"]),
+    ("network", &["types", "params", "ledger", "engine", "peers", "sync"]),
     (
         "sim",
         &[

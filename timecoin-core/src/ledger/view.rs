@@ -31,6 +31,15 @@ pub struct Utxo {
     pub origin: Origin,
 }
 
+/// Some of the outputs that are unspent after one block.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct OutputPage {
+    /// The height of the block.
+    pub height: Height,
+    /// The outputs, ascending by outpoint.
+    pub outputs: Vec<(OutPoint, Utxo)>,
+}
+
 /// What is known of an outpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {

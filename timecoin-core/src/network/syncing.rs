@@ -154,9 +154,7 @@ impl Shared {
         let kind = match taken {
             Ok(()) => return,
             Err(BadAnswer::Unrequested) => Misbehavior::Unrequested,
-            Err(BadAnswer::OtherBlocks | BadAnswer::NotCertified | BadAnswer::BadHeaders) => {
-                Misbehavior::InvalidBlock
-            }
+            Err(_) => Misbehavior::InvalidBlock,
         };
         self.blame(Some(peer.key), peer.address, kind);
     }

@@ -235,6 +235,8 @@ error_codes! {
     StorageBadRecord = 3016, "storage_bad_record";
     /// The block log is gone, or its beginning is.
     StorageLogMissing = 3017, "storage_log_missing";
+    /// What the store begins from instead of the genesis is damaged.
+    StorageBaseDamaged = 3018, "storage_base_damaged";
 
     /// The node stopped writing after a failure; its text says which.
     Poisoned = 4001, "poisoned";

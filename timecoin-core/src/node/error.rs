@@ -392,6 +392,7 @@ fn storage_code(error: &StorageError) -> ErrorCode {
         StorageError::NotStaged { .. } => ErrorCode::Internal,
         StorageError::BadRecord { .. } => ErrorCode::StorageBadRecord,
         StorageError::BlockLogMissing { .. } => ErrorCode::StorageLogMissing,
+        StorageError::BaseDamaged { .. } => ErrorCode::StorageBaseDamaged,
         StorageError::Tables { .. } => ErrorCode::StorageTables,
         StorageError::LockedBy { .. } => ErrorCode::StorageLocked,
         StorageError::WrongChain { .. } => ErrorCode::StorageWrongChain,

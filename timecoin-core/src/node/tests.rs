@@ -16,7 +16,7 @@ use super::*;
 use crate::engine::output::{BlockCommit, Record, To, TransactionStatus};
 use crate::engine::verify::MessageError;
 use crate::ledger::state::LedgerState;
-use crate::ledger::view::{Lookup, Utxo, UtxoView, ViewError};
+use crate::ledger::view::{Lookup, OutputPage, Utxo, UtxoView, ViewError};
 use crate::params::{BlockProduction, Chain, Genesis};
 use crate::storage::interface::{Opened, Storage, Watcher};
 use crate::storage::{MemoryDisk, MemoryStorage, StorageError};
@@ -127,6 +127,14 @@ impl Storage for Breaking {
         limit: usize,
     ) -> Result<Vec<(OutPoint, Utxo)>, StorageError> {
         self.inner.utxos(address, after, limit)
+    }
+
+    fn outputs(&self, after: Option<&OutPoint>, limit: usize) -> Result<OutputPage, StorageError> {
+        self.inner.outputs(after, limit)
+    }
+
+    fn first_block(&self) -> Height {
+        self.inner.first_block()
     }
 
     fn watch(&self, watcher: Watcher) {

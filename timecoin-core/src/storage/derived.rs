@@ -27,7 +27,8 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use self::entry::{Changes, Checksum, Entry};
+pub(super) use self::entry::Checksum;
+use self::entry::{Changes, Entry, utxo_entries};
 use self::faults::strike;
 use super::StorageError;
 use super::log::RecordPosition;
@@ -150,16 +151,51 @@ impl Tables {
     /// # Errors
     /// Where sled fails.
     pub(super) fn begin(&self, chain: &Chain) -> Result<Standing, TablesError> {
-        let changes = entry::changes_of_genesis(chain);
         let mut checksum = Checksum::default();
-        for (key, value) in &changes {
-            checksum.add(key, value.as_deref().unwrap_or_default());
-        }
-        self.write(changes)?;
+        self.add(&mut checksum, entry::changes_of_genesis(chain))?;
         let state = LedgerState::genesis(chain);
         let standing = Standing { state, checksum, votes: VotesMark::default() };
         self.store(chain.id(), &standing, None)?;
         Ok(standing)
+    }
+
+    /// Adds unspent outputs to new tables, which stand for nothing until
+    /// [`Tables::begin_from`].
+    ///
+    /// # Errors
+    /// Where sled fails.
+    pub(super) fn add_outputs(
+        &self,
+        checksum: &mut Checksum,
+        outputs: &[(OutPoint, Utxo)],
+    ) -> Result<(), TablesError> {
+        let entries = outputs.iter().flat_map(|(outpoint, utxo)| utxo_entries(outpoint, utxo));
+        let changes: Changes = entries.map(|(key, value)| (key, Some(value))).collect();
+        self.add(checksum, changes)
+    }
+
+    /// Has new tables stand for the state after the block of a base, whose outputs they hold.
+    ///
+    /// # Errors
+    /// Where sled fails.
+    pub(super) fn begin_from(
+        &self,
+        chain: &Chain,
+        state: &LedgerState,
+        mut checksum: Checksum,
+    ) -> Result<Standing, TablesError> {
+        self.add(&mut checksum, entry::place_of_genesis(chain).into_iter().collect())?;
+        let state = state.clone();
+        let standing = Standing { state, checksum, votes: VotesMark::default() };
+        self.store(chain.id(), &standing, None)?;
+        Ok(standing)
+    }
+
+    fn add(&self, checksum: &mut Checksum, changes: Changes) -> Result<(), TablesError> {
+        for (key, value) in &changes {
+            checksum.add(key, value.as_deref().unwrap_or_default());
+        }
+        self.write(changes)
     }
 
     /// Moves the tables from `standing` past the next block.
@@ -230,6 +266,16 @@ impl Tables {
     ) -> Result<(), TablesError> {
         standing.votes = votes;
         self.store(chain.id(), standing, None)
+    }
+
+    /// The height of the last block that is in them whole.
+    ///
+    /// # Errors
+    /// As [`Tables::standing`].
+    pub(super) fn height(&self, chain: &Chain) -> Result<Height, TablesError> {
+        let stored = self.standing(chain)?;
+        let stored = stored.ok_or_else(|| malformed("they are empty".to_owned()))?;
+        Ok(stored.standing.state.tip.height)
     }
 
     /// The unspent output at `outpoint`.
@@ -501,7 +547,7 @@ fn plan(
     let changes = entry::changes_of(block.block(), &block.hash(), after, position);
     let mut checksum = standing.checksum;
     for (outpoint, utxo) in &commit.connected.delta.spent {
-        for (key, value) in entry::utxo_entries(outpoint, utxo) {
+        for (key, value) in utxo_entries(outpoint, utxo) {
             checksum.subtract(&key, &value);
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! LOCK            one open at a time
+//! base/           what it begins from instead of the genesis, if it does
 //! blocks/         decided blocks with certificates: the truth
 //! votes/          own votes and ballots: the promise
 //! derived/        sled: unspent outputs and indexes, rebuilt when in doubt
@@ -39,13 +40,14 @@ use self::marker::Marker;
 use self::upkeep::{REBUILDS_MAX, ReadError, Upkeep};
 use self::votes::VoteLog;
 use super::StorageError;
+use super::base::Base;
 use super::derived::{Tables, TablesError, VotesMark, malformed};
 use super::interface::{Opened, Storage, Watcher};
 use super::lock::DirectoryLock;
 use super::pending::{self, Page, Pending, PendingBlocks};
 use crate::engine::output::{BlockCommit, Record};
 use crate::ledger::state::LedgerState;
-use crate::ledger::view::{Lookup, Utxo, UtxoView, ViewError};
+use crate::ledger::view::{Lookup, OutputPage, Utxo, UtxoView, ViewError};
 use crate::params::Chain;
 use crate::types::address::Address;
 use crate::types::certificate::CommitCertificate;
@@ -108,6 +110,8 @@ pub struct DiskStorage {
     state: ArcSwap<LedgerState>,
     cache: UtxoCache,
     reader: BlockReader,
+    /// What it begins from instead of the genesis.
+    base: Option<Base>,
     /// Which vote log it is.
     votes_log: u64,
     /// Sequence after its last durable record.
@@ -397,6 +401,25 @@ impl Storage for DiskStorage {
                 tables.page(Page { after, limit, ..page })
             })
         })
+    }
+
+    fn outputs(&self, after: Option<&OutPoint>, limit: usize) -> Result<OutputPage, StorageError> {
+        let page = Page { address: None, after, limit };
+        self.at_one_moment(|pending, tables| {
+            let durable = pending.durable();
+            let height = match durable.last() {
+                Some(last) => last.commit.height(),
+                None => tables.height(&self.chain)?,
+            };
+            let outputs = pending::page(durable, page, |after, limit| {
+                tables.page(Page { after, limit, ..page })
+            })?;
+            Ok(OutputPage { height, outputs })
+        })
+    }
+
+    fn first_block(&self) -> Height {
+        self.base.as_ref().map_or(Height::ZERO, Base::height).next()
     }
 
     fn watch(&self, watcher: Watcher) {

@@ -139,13 +139,27 @@ pub enum StorageError {
     /// The block log is gone, or its beginning is. Blocks are the source of truth: they can't be
     /// rebuilt from anything else here.
     #[error(
-        "the block log {} is missing or does not begin at block 1: restore it, or remove the \
-         whole data directory to fetch the chain from peers anew",
+        "the block log {} is missing or does not begin at block 1, or behind the base: restore it, \
+         or remove the whole data directory to fetch the chain from peers anew",
         path.display()
     )]
     BlockLogMissing {
         /// Where it should be.
         path: PathBuf,
+    },
+
+    /// What the store begins from instead of the genesis can't be used. The blocks before it are
+    /// not here, so it can't be made again from anything here.
+    #[error(
+        "the base {} can't be used: {reason}: restore it, or remove the whole data directory to \
+         fetch the chain from peers anew",
+        path.display()
+    )]
+    BaseDamaged {
+        /// Its directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
 
     /// The derived tables can't be read or written, and could not be rebuilt from the block log

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::StorageError;
 use crate::engine::output::{BlockCommit, Record};
 use crate::ledger::state::LedgerState;
-use crate::ledger::view::{Lookup, Utxo, UtxoView};
+use crate::ledger::view::{Lookup, OutputPage, Utxo, UtxoView};
 use crate::types::address::Address;
 use crate::types::chain::{Epoch, Height};
 use crate::types::hash::{BlockHash, Txid};
@@ -96,6 +96,16 @@ pub trait Storage: UtxoView + Send + Sync {
         after: Option<&OutPoint>,
         limit: usize,
     ) -> Result<Vec<(OutPoint, Utxo)>, StorageError>;
+
+    /// Unspent outputs ascending by outpoint, at most `limit`, after `after`, with the height of
+    /// the durable block after which they are unspent: all of one moment.
+    ///
+    /// # Errors
+    /// Where the tables can't be read.
+    fn outputs(&self, after: Option<&OutPoint>, limit: usize) -> Result<OutputPage, StorageError>;
+
+    /// The first block that the store has or will have: 1, or the one after its base.
+    fn first_block(&self) -> Height;
 
     /// Has the store tell of what befalls it while it is open. The watcher is called on the
     /// thread that met it, which holds no lock of the store. Only the first watcher counts.

@@ -15,7 +15,7 @@ use super::interface::{Opened, Storage, Watcher};
 use super::pending::{self, Page, Pending};
 use crate::engine::output::{BlockCommit, Record};
 use crate::ledger::state::{LedgerState, genesis_utxos};
-use crate::ledger::view::{Lookup, Utxo, UtxoView, ViewError};
+use crate::ledger::view::{Lookup, OutputPage, Utxo, UtxoView, ViewError};
 use crate::params::Chain;
 use crate::types::address::Address;
 use crate::types::certificate::CommitCertificate;
@@ -285,6 +285,22 @@ impl Storage for MemoryStorage {
         pending::page(pending.durable(), page, |after, limit| {
             Ok(files.tables.page(address, after, limit))
         })
+    }
+
+    fn outputs(&self, after: Option<&OutPoint>, limit: usize) -> Result<OutputPage, StorageError> {
+        let files = self.disk.read();
+        let pending = self.pending.load();
+        let durable = pending.durable();
+        let applied = Height(files.tables.blocks.len() as u64);
+        let height = durable.last().map_or(applied, |last| last.commit.height());
+        let page = Page { address: None, after, limit };
+        let outputs =
+            pending::page(durable, page, |after, limit| Ok(files.tables.page(None, after, limit)))?;
+        Ok(OutputPage { height, outputs })
+    }
+
+    fn first_block(&self) -> Height {
+        Height::ZERO.next()
     }
 
     /// Memory does not fail.

@@ -4,6 +4,7 @@
 //! looked up, the unspent outputs and the indexes, is derived from the blocks and can be rebuilt.
 //! [`memory`] and [`disk`] behave alike; `docs/format.md` draws the directory.
 
+pub mod base;
 mod derived;
 pub mod disk;
 pub mod error;
@@ -19,6 +20,7 @@ pub(crate) use derived::faults;
 #[cfg(test)]
 mod tests;
 
+pub use base::{Base, BaseWriter};
 pub use disk::{Check, DiskStorage, StorageOptions};
 pub use error::StorageError;
 pub use interface::{Incident, Opened, Storage, Watcher};

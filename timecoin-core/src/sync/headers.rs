@@ -16,7 +16,7 @@ use crate::types::hash::{BlockHash, ChainId, SetHash};
 use crate::types::masternode_set::{Masternode, MasternodeSet, MasternodeSetError};
 
 /// A decided block, and the masternodes that decide the next.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Anchor {
     /// Its height.
     pub height: Height,

@@ -12,6 +12,7 @@
 
 mod certified;
 pub mod headers;
+pub mod snapshot;
 
 use std::collections::BTreeMap;
 
@@ -94,6 +95,8 @@ impl Default for SyncLimits {
 #[derive(Default)]
 struct Source {
     height: Height,
+    /// The first block that it has.
+    first_block: Height,
     n_asked: usize,
     /// Questions that were given up and may yet be answered.
     n_late: usize,
@@ -187,6 +190,8 @@ pub enum BadAnswer {
     NotCertified,
     /// Its headers prove nothing.
     BadHeaders,
+    /// It holds other unspent outputs than were asked for.
+    OtherOutputs,
 }
 
 impl<B> Sync<B> {
@@ -212,6 +217,11 @@ impl<B> Sync<B> {
     /// A peer says how high its ledger is.
     pub fn on_peer(&mut self, peer: PublicKey, height: Height) {
         self.peers.entry(peer).or_default().height = height;
+    }
+
+    /// A peer says from which block on it has them. Who says nothing has all.
+    pub fn on_first_block(&mut self, peer: PublicKey, first_block: Height) {
+        self.peers.entry(peer).or_default().first_block = first_block;
     }
 
     /// A peer is gone; what it was asked for is asked of others.
@@ -591,6 +601,7 @@ impl<B> Sync<B> {
     fn least_asked(&self, from: Height, now: Timestamp, others: &[PublicKey]) -> Option<PublicKey> {
         let usable = self.peers.iter().filter(|(peer, source)| {
             source.height >= from
+                && source.first_block <= from
                 && !others.contains(peer)
                 && source.demoted_until <= now
                 && source.n_asked < self.limits.asked_per_peer_max

@@ -90,6 +90,8 @@ tags! {
     Message = "message",
     /// One entry of the derived tables, before it enters their checksum.
     TableEntry = "table-entry",
+    /// The unspent outputs that a store begins from, as they are in their file.
+    BaseOutputs = "base-outputs",
     /// A secret key derived from a seed.
     SecretKey = "secret-key",
     /// The signatures of a batch, to derive its coefficients.

@@ -89,10 +89,14 @@ pub(super) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 pub(super) fn changes_of_genesis(chain: &Chain) -> Changes {
     let utxos = genesis_utxos(chain);
     let entries = utxos.flat_map(|(outpoint, utxo)| utxo_entries(&outpoint, &utxo));
-    // The genesis counts as a confirmed transaction, so that its outputs can be spent.
+    let entries = entries.map(|(key, value)| (key, Some(value)));
+    entries.chain(place_of_genesis(chain)).collect()
+}
+
+/// The genesis counts as a confirmed transaction, so that its outputs can be spent.
+pub(super) fn place_of_genesis(chain: &Chain) -> [(Vec<u8>, Option<Vec<u8>>); 1] {
     let genesis = Txid::from_bytes(chain.id().to_bytes());
-    let place = (Entry::Transaction(genesis).key(), encode_place(Height::ZERO, 0).to_vec());
-    entries.into_iter().chain([place]).map(|(key, value)| (key, Some(value))).collect()
+    [(Entry::Transaction(genesis).key(), Some(encode_place(Height::ZERO, 0).to_vec()))]
 }
 
 /// What a block changes, from the block and the set after it alone: an output that it spends is of
@@ -174,7 +178,7 @@ pub(super) fn decode_place(value: &[u8]) -> Option<(Height, u32)> {
 /// of their hashes. It finds what a broken disk or store does to entries, by any file it does it
 /// in; against an adversary stands the UTXO commitment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub(super) struct Checksum(u128);
+pub(in crate::storage) struct Checksum(u128);
 
 impl Checksum {
     pub(super) fn add(&mut self, key: &[u8], value: &[u8]) {

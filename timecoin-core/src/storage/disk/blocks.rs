@@ -25,20 +25,21 @@ pub(super) struct BlockReader {
 }
 
 impl BlockLog {
-    /// Opens or creates the log in `dir`.
+    /// Opens or creates the log in `dir`, whose blocks begin at `first`.
     ///
     /// # Errors
     /// As [`RecordLog::open`], and `BlockLogMissing` if its beginning is.
     pub(super) fn open(
         dir: &Path,
         chain_id: &ChainId,
+        first: Height,
         sync: bool,
         scan: Scan,
     ) -> Result<(Self, OpenReport), StorageError> {
         let mut options = LogOptions::new(LOG_KIND, chain_id.to_bytes());
-        (options.first_sequence, options.sync, options.scan) = (FIRST_HEIGHT, sync, scan);
+        (options.first_sequence, options.sync, options.scan) = (first.0, sync, scan);
         let (log, report) = RecordLog::open(dir, options)?;
-        if report.first_sequence != FIRST_HEIGHT {
+        if report.first_sequence != first.0 {
             return Err(StorageError::BlockLogMissing { path: dir.to_path_buf() });
         }
         Ok((BlockLog(log), report))
@@ -75,9 +76,9 @@ impl BlockLog {
 }
 
 impl BlockReader {
-    /// The height of the last durable block, 0 where there is none.
+    /// The height of the last durable block; where there is none, the one before the first.
     pub(super) fn height(&self) -> Height {
-        Height(self.reader.next_sequence() - FIRST_HEIGHT)
+        Height(self.reader.next_sequence().saturating_sub(1))
     }
 
     /// The block whose record starts at `position`.
@@ -135,9 +136,6 @@ const LOG_KIND: u8 = 1;
 
 /// borsh([`Decided`]).
 const KIND_BLOCK: u8 = 1;
-
-/// The genesis is not in the log.
-const FIRST_HEIGHT: u64 = 1;
 
 /// Room for a header, a coinbase and two certificates of 134 seals.
 const OTHER_BYTES_USUAL: usize = 32 << 10;

@@ -13,12 +13,13 @@ use super::blocks::{BlockLog, BlockReader};
 use super::cache::UtxoCache;
 use super::marker::{Marker, sum_files};
 use super::rebuild::{Builder, Rebuilt, tables_dir};
-use super::upkeep::{Upkeep, rebuilt_text};
+use super::upkeep::{ReadError, Upkeep, rebuilt_text};
 use super::votes::{Loss, OpenedVotes, VoteLog};
 use super::{Check, DiskStorage, Logs, StorageOptions};
 use crate::engine::output::Record;
 use crate::params::Chain;
 use crate::storage::StorageError;
+use crate::storage::base::{Base, remove_unfinished};
 use crate::storage::derived::{Standing, Stored, Tables, TablesError, VotesMark};
 use crate::storage::interface::Opened;
 use crate::storage::lock::DirectoryLock;
@@ -34,6 +35,8 @@ struct Opening<'a> {
     options: &'a StorageOptions,
     /// The note of the last close, if it was in order.
     marker: Option<Marker>,
+    /// What the store begins from instead of the genesis.
+    base: Option<Base>,
     repairs: Vec<String>,
     /// Why blocks are missing that were here before: the node may have voted after them.
     blocks_lost: Option<Loss>,
@@ -48,8 +51,17 @@ pub(super) fn open(
     let lock = DirectoryLock::acquire(dir)?;
     let had_blocks = has_entries(&blocks_dir(dir))?;
     let marker = Marker::read(dir).filter(|marker| marker.chain_id == *chain.id());
-    let mut opening =
-        Opening { dir, chain, options: &options, marker, repairs: Vec::new(), blocks_lost: None };
+    let base = Base::read(dir, chain)?;
+    remove_unfinished(dir)?;
+    let mut opening = Opening {
+        dir,
+        chain,
+        options: &options,
+        marker,
+        base,
+        repairs: Vec::new(),
+        blocks_lost: None,
+    };
     if !had_blocks {
         opening.begin()?;
     }
@@ -63,7 +75,7 @@ pub(super) fn open(
         let noted = tables.note_votes(chain, &mut standing, votes.mark());
         noted.map_err(|error| tables.error(error))?;
     }
-    let repairs = opening.repairs;
+    let Opening { base, repairs, .. } = opening;
     let storage = Arc::new(DiskStorage {
         dir: dir.to_path_buf(),
         chain: chain.clone(),
@@ -72,6 +84,7 @@ pub(super) fn open(
         cache: UtxoCache::new(options.cached_utxos_max),
         options,
         reader,
+        base,
         votes_log: votes.mark().log,
         votes_next: AtomicU64::new(votes.mark().next),
         n_applied: AtomicU64::new(0),
@@ -98,13 +111,27 @@ impl Opening<'_> {
             opened => opened?,
         };
         let OpenedVotes { mut log, records, .. } = opened;
-        if !records.is_empty() || log.lost().is_some() {
+        // A crash may have come between the two logs of a store with a base.
+        let is_lossless = log.lost().is_none() || self.base.is_some();
+        if !records.is_empty() || !is_lossless {
             return Err(missing());
         }
         if !log.has_begun() {
-            log.begin(None)?;
+            log.begin(self.base.as_ref().map(|base| self.loss_before(base)))?;
         }
         log.close()
+    }
+
+    /// Whoever begins from a base may have voted in an earlier life, up to its epoch.
+    fn loss_before(&self, base: &Base) -> Loss {
+        let epoch = base.state().epoch(self.chain);
+        let reason = format!("the store begins from a base at block {}", base.height());
+        Loss { epoch, reason }
+    }
+
+    /// The height that the store begins from.
+    fn floor(&self) -> Height {
+        self.base.as_ref().map_or(Height::ZERO, Base::height)
     }
 
     fn open_blocks(&mut self) -> Result<BlockLog, StorageError> {
@@ -114,7 +141,8 @@ impl Opening<'_> {
             Check::AfterCrash if !is_short => Scan::LastSegment,
             _ => Scan::All,
         };
-        let (blocks, report) = BlockLog::open(&dir, self.chain.id(), self.options.sync, scan)?;
+        let (first, sync) = (self.floor().next(), self.options.sync);
+        let (blocks, report) = BlockLog::open(&dir, self.chain.id(), first, sync, scan)?;
         if let Some(torn) = report.torn_tail {
             self.repairs.push(format!(
                 "cut the unfinished block {} from the end of {}: it was never acted upon",
@@ -141,17 +169,19 @@ impl Opening<'_> {
     ) -> Result<(Tables, Standing), StorageError> {
         let dir = tables_dir(self.dir);
         let is_closed = AtomicBool::new(false);
+        let base = self.base.clone();
         let builder = Builder {
             dir: self.dir,
             chain: self.chain,
             blocks,
+            base: base.as_ref(),
             cache_bytes: self.options.tables_cache_bytes(),
             is_closed: &is_closed,
         };
         let found = match dir.exists() {
-            true => self.check_tables(blocks, are_those_closed),
-            false if blocks.height() == Height::ZERO => builder.create(),
-            false => Err(TablesError { op: "find", cause: "they are missing".to_owned() }),
+            true => self.check_tables(&builder, are_those_closed),
+            false if blocks.height() == self.floor() => builder.create(),
+            false => Err(TablesError { op: "find", cause: "they are missing".to_owned() }.into()),
         };
         let doubt = match found {
             Ok((tables, standing)) => {
@@ -159,7 +189,7 @@ impl Opening<'_> {
                 match builder.follow(&tables, standing, blocks.height()) {
                     Ok(standing) => {
                         let to = standing.state.tip.height;
-                        if from < to && from > Height::ZERO {
+                        if from < to && from > self.floor() {
                             let text =
                                 format!("moved the derived tables from block {from} to {to}");
                             self.repairs.push(text);
@@ -170,7 +200,8 @@ impl Opening<'_> {
                     Err(error) => return Err(error),
                 }
             }
-            Err(doubt) => doubt,
+            Err(ReadError::Tables(doubt)) => doubt,
+            Err(ReadError::Log(error)) => return Err(error),
         };
         let Rebuilt { tables, standing, kept } = builder.rebuild(blocks.height())?;
         self.repairs.push(rebuilt_text(blocks.height(), &doubt, &kept));
@@ -180,19 +211,20 @@ impl Opening<'_> {
     /// Opens tables that were there, and finds out whether they can be relied upon.
     fn check_tables(
         &mut self,
-        blocks: &BlockReader,
+        builder: &Builder<'_>,
         are_those_closed: Option<bool>,
-    ) -> Result<(Tables, Standing), TablesError> {
+    ) -> Result<(Tables, Standing), ReadError> {
+        let (blocks, floor) = (builder.blocks, self.floor());
         if are_those_closed == Some(false) {
-            return Err(doubt("their files are not those that were closed"));
+            return Err(doubt("their files are not those that were closed").into());
         }
         let tables = Tables::open(&tables_dir(self.dir), self.options.tables_cache_bytes())?;
         let Some(Stored { mut standing, intent, .. }) = tables.standing(self.chain)? else {
             // A crash during the first open leaves them empty.
-            if blocks.height() > Height::ZERO {
-                return Err(doubt("they are empty"));
+            if blocks.height() > floor {
+                return Err(doubt("they are empty").into());
             }
-            let standing = tables.begin(self.chain)?;
+            let standing = builder.begin(&tables)?;
             return Ok((tables, standing));
         };
         let reached = intent.as_ref().unwrap_or(&standing);
@@ -204,20 +236,23 @@ impl Opening<'_> {
                 let reason = format!("the block log lost blocks: {text}");
                 self.blocks_lost = Some(Loss { epoch, reason });
             }
-            return Err(doubt(&text));
+            return Err(doubt(&text).into());
         }
         if let Some(next) = intent {
             standing = complete(&tables, next, blocks)?;
         }
         let tip = &standing.state.tip;
-        if tip.height > Height::ZERO {
+        if self.base.as_ref().is_some_and(|base| !is_from(base, &standing)) {
+            return Err(doubt("they are not from the base").into());
+        }
+        if tip.height > floor {
             let position = tables.position(tip.height)?;
             let position = position.ok_or_else(|| doubt("their last block has no position"))?;
             let logged = blocks.read(position).map_err(|error| doubt(&error.to_string()))?;
             let is_tip = logged.block.hash() == tip.hash
                 && Some(&logged.certificate) == tip.certificate.as_ref();
             if !is_tip {
-                return Err(doubt("their last block is not the one in the log"));
+                return Err(doubt("their last block is not the one in the log").into());
             }
         }
         if are_those_closed.is_none() || self.options.check == Check::Always {
@@ -311,6 +346,12 @@ fn complete(
     let logged = logged.ok_or_else(|| doubt("the block they were moving to is not in the log"))?;
     let (position, decided) = logged.map_err(|error| doubt(&error.to_string()))?;
     tables.complete(next, &decided.block, position)
+}
+
+/// Whether tables may have been begun from a base.
+fn is_from(base: &Base, standing: &Standing) -> bool {
+    let (base, tip) = (&base.state().tip, &standing.state.tip);
+    tip.height > base.height || tip.hash == base.hash
 }
 
 fn doubt(cause: &str) -> TablesError {

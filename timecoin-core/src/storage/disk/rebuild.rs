@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::blocks::BlockReader;
+use super::upkeep::ReadError;
 use crate::engine::output::BlockCommit;
 use crate::ledger::block::{BlockError, replay_block};
 use crate::ledger::view::{Lookup, UtxoView, ViewError};
 use crate::params::Chain;
 use crate::storage::StorageError;
-use crate::storage::derived::{Standing, Tables, TablesError};
+use crate::storage::base::Base;
+use crate::storage::derived::{Checksum, Standing, Tables, TablesError};
 use crate::types::chain::Height;
 use crate::types::hash::Txid;
 use crate::types::transaction::OutPoint;
@@ -21,6 +23,8 @@ pub(super) struct Builder<'a> {
     pub(super) dir: &'a Path,
     pub(super) chain: &'a Chain,
     pub(super) blocks: &'a BlockReader,
+    /// What the store begins from instead of the genesis.
+    pub(super) base: Option<&'a Base>,
     pub(super) cache_bytes: u64,
     /// Ends the work early, with `Closed`.
     pub(super) is_closed: &'a AtomicBool,
@@ -35,11 +39,34 @@ pub(super) struct Rebuilt {
 }
 
 impl Builder<'_> {
-    /// Tables that stand for the genesis.
-    pub(super) fn create(&self) -> Result<(Tables, Standing), TablesError> {
+    /// Tables that stand for what the store begins from.
+    ///
+    /// # Errors
+    /// As [`Builder::begin`].
+    pub(super) fn create(&self) -> Result<(Tables, Standing), ReadError> {
         let tables = Tables::open(&tables_dir(self.dir), self.cache_bytes)?;
-        let standing = tables.begin(self.chain)?;
+        let standing = self.begin(&tables)?;
         Ok((tables, standing))
+    }
+
+    /// Fills new tables with the base, or the genesis where there is none.
+    ///
+    /// # Errors
+    /// Where the tables can't be written; `BaseDamaged`, `Io`, `Closed`.
+    pub(super) fn begin(&self, tables: &Tables) -> Result<Standing, ReadError> {
+        let Some(base) = self.base else { return Ok(tables.begin(self.chain)?) };
+        let mut checksum = Checksum::default();
+        let mut outputs = base.outputs()?;
+        loop {
+            if self.is_closed.load(Ordering::Acquire) {
+                return Err(StorageError::Closed.into());
+            }
+            let some: Vec<_> = outputs.by_ref().take(OUTPUTS_AT_ONCE).collect::<Result<_, _>>()?;
+            if some.is_empty() {
+                return Ok(tables.begin_from(self.chain, base.state(), checksum)?);
+            }
+            tables.add_outputs(&mut checksum, &some)?;
+        }
     }
 
     /// Moves the tables past every block of the log up to a height.
@@ -94,7 +121,10 @@ impl Builder<'_> {
         let (dir, aside) = (tables_dir(self.dir), self.dir.join(TABLES_ASIDE));
         let kept = self.move_aside(&dir, &aside)?;
         let build = || -> Result<(Tables, Standing), StorageError> {
-            let (tables, standing) = self.create().map_err(|error| self.tables_error(error))?;
+            let (tables, standing) = self.create().map_err(|error| match error {
+                ReadError::Tables(error) => self.tables_error(error),
+                ReadError::Log(error) => error,
+            })?;
             let standing = self.follow(&tables, standing, until)?;
             Ok((tables, standing))
         };
@@ -156,6 +186,9 @@ fn remove(dir: &Path) -> Result<(), StorageError> {
 pub(super) fn tables_dir(dir: &Path) -> PathBuf {
     dir.join("derived")
 }
+
+/// Outputs of a base that go into the tables at once: with their entries 2 MB.
+const OUTPUTS_AT_ONCE: usize = 8_192;
 
 /// Where tables in doubt are kept; the name is used again, so that they take bounded space.
 const TABLES_ASIDE: &str = "derived.damaged";

@@ -1,6 +1,7 @@
 //! What a damaged or interrupted data directory becomes: the state that was promised, or an
 //! error that says what is wrong (I13).
 
+mod base;
 mod block_log;
 mod failures;
 mod measure;
@@ -21,6 +22,7 @@ use crate::storage::log::{OpenReport, Scan};
 use crate::storage::tests::{Directory, Place, Spender, check};
 use crate::storage::{Storage, StorageError};
 use crate::testkit;
+use crate::types::chain::Height;
 
 /// How a store was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +121,7 @@ fn segment(dir: &Directory, log: &str) -> PathBuf {
 }
 
 fn blocks_log(dir: &Directory, chain: &Chain) -> (BlockLog, OpenReport) {
-    BlockLog::open(&dir.0.path().join("blocks"), chain.id(), false, Scan::All).unwrap()
+    BlockLog::open(&dir.0.path().join("blocks"), chain.id(), Height(1), false, Scan::All).unwrap()
 }
 
 /// Where the bytes of a log end and its zeros begin.

@@ -24,7 +24,7 @@ pub(super) struct Upkeep {
 pub(super) enum ReadError {
     /// The tables failed; new ones may not.
     Tables(TablesError),
-    /// The block log failed.
+    /// The block log failed, or the base.
     Log(StorageError),
 }
 
@@ -121,6 +121,7 @@ impl DiskStorage {
             dir: &self.dir,
             chain: &self.chain,
             blocks: &self.reader,
+            base: self.base.as_ref(),
             cache_bytes: self.options.tables_cache_bytes(),
             is_closed: &self.is_closed,
         };
