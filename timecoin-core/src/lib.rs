@@ -27,10 +27,11 @@ pub use ledger::view::Origin;
 pub use localnet::{LocalNet, LocalNetConfig};
 pub use network::{PeerInfo, PeerTarget};
 pub use node::{
-    Balance, BlockId, Config, ConfigField, Draft, ErrorCategory, ErrorCode, MempoolInfo, Metric,
-    MetricKind, Node, NodeError, NodeEvent, NodeEventKind, NodeState, NodeStatus, OutpointState,
-    Parcel, Payment, Peers, Runtime, Signer, SubmittedTransaction, Subscription, TransactionInfo,
-    UtxoInfo, Waker, Wallet, secret_from_text, secret_to_text, verify_finality_proof,
+    Balance, BlockId, BootstrapProgress, Bootstrapped, Config, ConfigField, Draft, ErrorCategory,
+    ErrorCode, MempoolInfo, Metric, MetricKind, Node, NodeError, NodeEvent, NodeEventKind,
+    NodeState, NodeStatus, OutpointState, Parcel, Payment, Peers, Runtime, Signer,
+    SubmittedTransaction, Subscription, TransactionInfo, UtxoInfo, Waker, Wallet, secret_from_text,
+    secret_to_text, verify_finality_proof,
 };
 pub use params::{Chain, ChainParams, Genesis, GenesisError};
 pub use storage::StorageError;

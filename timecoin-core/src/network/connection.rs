@@ -195,6 +195,7 @@ fn own_hello(shared: &Shared, connection: &[u8], side: Side, sees: SocketAddr) -
         node_key: shared.keys.public(),
         proof: prove(&shared.keys, connection, side),
         tip: shared.host().tip(),
+        first_block: shared.host().first_block(),
         listens: shared.listens,
         sees,
         capabilities: 0,

@@ -32,12 +32,16 @@ impl Shared {
             self.host().receive_bytes(peer.key, frame);
             return Ok(());
         }
+        let n_bytes = frame.len();
         if class == Class::Sync && frame.first() == Some(&COMPRESSED) {
             frame = unpack(&frame, FRAME_BYTES_MAX)?;
         }
         let packet: Packet = decode("packet", &frame, frame.len())?;
         if class_of(&packet) != class {
             return Err(PeerError::Garbage("packet class"));
+        }
+        if class == Class::Sync && self.fetches_snapshot() {
+            return self.hand_over(peer, packet, n_bytes);
         }
         self.on_packet(peer, packet)
     }
@@ -70,6 +74,11 @@ impl Shared {
             Packet::Blocks(answer) => self.on_blocks(peer, answer)?,
             Packet::GetHeaders(question) => self.on_get_headers(peer, question),
             Packet::Headers(answer) => self.on_headers(peer, answer)?,
+            Packet::GetOutputs(question) => self.on_get_outputs(peer, question),
+            Packet::GetState(id) => self.on_get_state(peer, id),
+            Packet::Outputs(_) | Packet::State(..) => {
+                self.blame(Some(peer.key), peer.address, Misbehavior::Unrequested);
+            }
         }
         Ok(())
     }
@@ -149,7 +158,9 @@ pub(super) fn class_of(packet: &Packet) -> Class {
     match packet {
         Packet::Message(message) => class_of_message(message),
         Packet::Proposal(_) | Packet::Proposed(..) => Class::Blocks,
-        Packet::Blocks(_) | Packet::Headers(_) => Class::Sync,
+        Packet::Blocks(_) | Packet::Headers(_) | Packet::Outputs(_) | Packet::State(..) => {
+            Class::Sync
+        }
         _ => Class::Control,
     }
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::packet::PeerTip;
 use crate::engine::input::PeerId;
+use crate::ledger::state::LedgerState;
+use crate::ledger::view::OutputPage;
 use crate::sync::Progress;
 use crate::sync::headers::{Anchor, HeaderPage};
 use crate::types::chain::{Epoch, Height, Timestamp};
@@ -11,10 +13,10 @@ use crate::types::hash::{Txid, Wtxid};
 use crate::types::keys::PublicKey;
 use crate::types::masternode_set::MasternodeSet;
 use crate::types::message::{Decided, Message};
-use crate::types::transaction::Transaction;
+use crate::types::transaction::{OutPoint, Transaction};
 
-/// The node that a network serves. No call waits, but [`Host::blocks`] and
-/// [`Host::headers`].
+/// The node that a network serves. No call waits, but [`Host::blocks`], [`Host::headers`] and
+/// [`Host::outputs`].
 pub trait Host: Send + Sync {
     /// The bytes of a message of a peer, with nothing checked.
     fn receive_bytes(&self, from: PeerId, message: Vec<u8>);
@@ -59,6 +61,16 @@ pub trait Host: Send + Sync {
     /// Decided blocks with their certificates, up to a number and about so many bytes. It waits
     /// for the disk.
     fn blocks(&self, from: Height, n_max: u16, bytes_max: usize) -> Vec<Decided>;
+
+    /// The first block that it has or will have.
+    fn first_block(&self) -> Height;
+
+    /// Unspent outputs behind one, up to a number, with the height of the block after which they
+    /// are; none where they can't be read. It waits for the disk.
+    fn outputs(&self, after: Option<&OutPoint>, n_max: usize) -> Option<OutputPage>;
+
+    /// The ledger after the last durable block.
+    fn state(&self) -> Arc<LedgerState>;
 
     /// Something happened.
     fn tell(&self, event: NetworkEvent);

@@ -24,11 +24,13 @@ mod resolver;
 mod serve;
 mod settings;
 mod shaper;
+mod snapshot;
 mod sockets;
 mod syncing;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -49,12 +51,14 @@ pub use frame::join_records;
 pub use host::{Host, NetworkEvent};
 pub use packet::{
     AGENT_BYTES_MAX, Attach, BLOCKS_MAX, Blocks, CompactProposal, GetBlocks, GetHeaders,
-    HEADERS_MAX, Headers, Hello, Packet, PeerTip, Ping, Pong, Refusal, VERSIONS,
+    GetOutputs, HEADERS_MAX, Headers, Hello, OUTPUTS_MAX, Outputs, Packet, PeerTip, Ping, Pong,
+    Refusal, VERSIONS,
 };
 pub use peer::PeerInfo;
 pub use proxy::{FaultProxy, ProxyFaults};
 pub use settings::{NetworkSettings, PeerTarget, PeerTargetError};
 pub use shaper::{Put, Shaper};
+pub use snapshot::{PeerAnswer, SnapshotAnswer};
 
 use crate::engine::input::PeerId;
 use crate::peers::book::AddressBook;
@@ -92,6 +96,8 @@ struct Shared {
     relay: Mutex<Relay>,
     compact: Mutex<Compact>,
     sync: Mutex<Sync<Decided>>,
+    /// Where answers go in a network that fetches a snapshot instead of blocks.
+    answers: OnceLock<SyncSender<PeerAnswer>>,
     /// There is something to dial, to tell of, to fetch.
     dialling: Notify,
     telling: Notify,
@@ -156,6 +162,7 @@ impl Network {
         };
         Ok(Network(Arc::new(Shared {
             sync: Mutex::new(Sync::new(settings.sync.clone(), Default::default())),
+            answers: OnceLock::new(),
             core: Mutex::new(core),
             chain_id,
             keys,
@@ -193,7 +200,9 @@ impl Network {
         }
         shared.spawn(handle, sockets::dial(Arc::clone(shared)));
         shared.spawn(handle, relay::tell(Arc::clone(shared)));
-        shared.spawn(handle, syncing::fetch(Arc::clone(shared)));
+        if !shared.fetches_snapshot() {
+            shared.spawn(handle, syncing::fetch(Arc::clone(shared)));
+        }
         shared.spawn(handle, clocks::ping(Arc::clone(shared)));
     }
 
@@ -364,7 +373,10 @@ impl Shared {
             self.forget(&replaced, "replaced by a newer connection".to_owned());
         }
         let height = peer.state().tip.height;
-        lock(&self.sync).on_peer(peer.key, height);
+        let mut sync = lock(&self.sync);
+        sync.on_peer(peer.key, height);
+        sync.on_first_block(peer.key, peer.first_block);
+        drop(sync);
         self.fetching.notify_one();
         let (key, address) = (peer.key, peer.address);
         let is_inbound = peer.direction == Direction::Inbound;

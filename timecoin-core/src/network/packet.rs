@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::noise::Side;
+use crate::ledger::state::LedgerState;
+use crate::ledger::view::OutputPage;
 use crate::peers::address::PeerAddress;
 use crate::peers::slots;
 use crate::sync::headers::HeaderPage;
@@ -17,7 +19,7 @@ use crate::types::encode::encode;
 use crate::types::hash::{BlockHash, ChainId, Hash256, Tag, Txid, UtxoCommitment, Wtxid, hash};
 use crate::types::keys::{KeyPair, PublicKey, Signature, verify_strict};
 use crate::types::message::{Decided, Justification, Message};
-use crate::types::transaction::Transaction;
+use crate::types::transaction::{OutPoint, Transaction};
 
 /// One frame.
 #[allow(clippy::large_enum_variant, reason = "a packet is decoded where it is used up")]
@@ -61,6 +63,14 @@ pub enum Packet {
     GetHeaders(GetHeaders),
     /// Answers a [`Packet::GetHeaders`]: as many as fit, in order; none where there are none.
     Headers(Headers),
+    /// Asks for unspent outputs.
+    GetOutputs(GetOutputs),
+    /// Answers a [`Packet::GetOutputs`].
+    Outputs(Outputs),
+    /// Asks for the ledger state; the number names the answer.
+    GetState(u64),
+    /// Answers a [`Packet::GetState`]: of the last durable block, or none from whoever has no time.
+    State(u64, Option<Box<LedgerState>>),
 }
 
 /// See [`Packet::Attach`]; each end says it, the dialler first.
@@ -85,6 +95,9 @@ pub struct Hello {
     pub proof: Signature,
     /// What is decided there.
     pub tip: PeerTip,
+    /// The first block that it has, if it has any: 1, or a later one where it began from the
+    /// unspent outputs of a block.
+    pub first_block: Height,
     /// Where it listens, as it knows itself: an unspecified host is the one it comes from.
     pub listens: Option<SocketAddr>,
     /// Where the other end's connection comes from, as it sees it.
@@ -192,6 +205,26 @@ pub struct Headers {
     pub page: HeaderPage,
 }
 
+/// See [`Packet::GetOutputs`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct GetOutputs {
+    /// Names the answer.
+    pub id: u64,
+    /// Behind which; from the first on where there is none.
+    pub after: Option<OutPoint>,
+    /// How many, at most [`OUTPUTS_MAX`].
+    pub count: u16,
+}
+
+/// See [`Packet::Outputs`].
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Outputs {
+    /// Of the question.
+    pub id: u64,
+    /// As many as were asked for, or all that are left; none from whoever has no time.
+    pub page: Option<OutputPage>,
+}
+
 /// Why a node does not take another as a peer.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Refusal {
@@ -271,6 +304,9 @@ pub const BLOCKS_MAX: u16 = 64;
 
 /// The most headers that one answer holds.
 pub const HEADERS_MAX: u16 = 256;
+
+/// The most outputs that one answer holds: 1.8 MB.
+pub const OUTPUTS_MAX: u16 = 25_000;
 
 /// The first byte of a frame that is a [`Packet::Message`].
 pub(super) const MESSAGE: u8 = 0;

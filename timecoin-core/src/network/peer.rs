@@ -25,6 +25,8 @@ pub(super) struct Peer {
     pub(super) address: SocketAddr,
     pub(super) direction: Direction,
     pub(super) listens: Option<SocketAddr>,
+    /// The first block that it has.
+    pub(super) first_block: Height,
     pub(super) agent: String,
     pub(super) since: Timestamp,
     /// Ends the connection.
@@ -98,6 +100,8 @@ pub(super) struct Counts {
     pub(super) unfinished: AtomicUsize,
     /// Its questions that are being answered from the store.
     pub(super) n_serving: AtomicUsize,
+    /// Its answers that wait to be looked at by a snapshot.
+    pub(super) n_answers: AtomicUsize,
 }
 
 /// A peer as the host of the node sees it.
@@ -156,6 +160,7 @@ impl Peer {
             address,
             direction,
             listens: hello.listens_at(address),
+            first_block: hello.first_block,
             agent: hello.agent.clone(),
             since,
             stop,

@@ -6,7 +6,10 @@ use std::sync::atomic::Ordering;
 use super::Shared;
 use super::compression::pack;
 use super::error::PeerError;
-use super::packet::{BLOCKS_MAX, Blocks, GetBlocks, GetHeaders, HEADERS_MAX, Headers, Packet};
+use super::packet::{
+    BLOCKS_MAX, Blocks, GetBlocks, GetHeaders, GetOutputs, HEADERS_MAX, Headers, OUTPUTS_MAX,
+    Outputs, Packet,
+};
 use super::peer::Peer;
 use crate::peers::address::PeerAddress;
 use crate::peers::book::ADDRESSES_PER_MESSAGE_MAX;
@@ -106,6 +109,30 @@ impl Shared {
         self.tasks.spawn_blocking(move || {
             let page = serving.0.host().headers(from, count, HEADERS_READ_MAX);
             serving.answer(encode(&Packet::Headers(Headers { id, page })));
+        });
+    }
+
+    /// Answers in the same way.
+    pub(super) fn on_get_outputs(self: &Arc<Self>, peer: &Arc<Peer>, question: GetOutputs) {
+        let GetOutputs { id, after, count } = question;
+        let is_sane = (1..=OUTPUTS_MAX).contains(&count);
+        let Some(serving) = self.begin_serving(peer, Height(1)).filter(|_| is_sane) else {
+            return self.say(peer, Class::Sync, &Packet::Outputs(Outputs { id, page: None }));
+        };
+        self.tasks.spawn_blocking(move || {
+            let page = serving.0.host().outputs(after.as_ref(), usize::from(count));
+            serving.answer(pack(encode(&Packet::Outputs(Outputs { id, page }))));
+        });
+    }
+
+    /// Answers in the same way: a state of 200 masternodes has to be encoded.
+    pub(super) fn on_get_state(self: &Arc<Self>, peer: &Arc<Peer>, id: u64) {
+        let Some(serving) = self.begin_serving(peer, Height(1)) else {
+            return self.say(peer, Class::Sync, &Packet::State(id, None));
+        };
+        self.tasks.spawn_blocking(move || {
+            let state = Box::new((*serving.0.host().state()).clone());
+            serving.answer(pack(encode(&Packet::State(id, Some(state)))));
         });
     }
 

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::{Host, Network, NetworkEvent, NetworkSettings, PeerTip};
 use crate::engine::input::PeerId;
 use crate::engine::output::To;
+use crate::ledger::state::LedgerState;
+use crate::ledger::view::OutputPage;
 use crate::params::{Chain, Genesis};
 use crate::peers::PeerLimits;
 use crate::sync::SyncLimits;
@@ -100,6 +102,18 @@ impl Host for Memory {
 
     fn blocks(&self, _from: Height, _n_max: u16, _bytes_max: usize) -> Vec<Decided> {
         Vec::new()
+    }
+
+    fn first_block(&self) -> Height {
+        Height(1)
+    }
+
+    fn outputs(&self, _after: Option<&OutPoint>, _n_max: usize) -> Option<OutputPage> {
+        None
+    }
+
+    fn state(&self) -> Arc<LedgerState> {
+        Arc::new(LedgerState::genesis(&self.chain))
     }
 
     fn tell(&self, event: NetworkEvent) {

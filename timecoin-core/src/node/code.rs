@@ -110,6 +110,8 @@ error_codes! {
     NotReached = 1020, "not_reached";
     /// The address to listen on is taken, or not this machine's.
     CannotListen = 1021, "cannot_listen";
+    /// A data directory to be filled has a chain already.
+    ChainExists = 1022, "chain_exists";
     /// A null pointer where C must pass a value.
     NullArgument = 1040, "null_argument";
     /// A handle that was freed or never given out.

@@ -1,6 +1,7 @@
 //! The one error of the crate's front door, and the code that each has.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,6 +114,15 @@ pub enum NodeError {
         address: String,
         /// What the operating system says.
         reason: String,
+    },
+    /// The directory is not empty: a store was opened in it.
+    #[error(
+        "data directory {} has a chain: open it, or bootstrap in an empty directory",
+        path.display()
+    )]
+    ChainExists {
+        /// The directory.
+        path: PathBuf,
     },
     /// The host ended a wait.
     #[error("the wait was interrupted")]
@@ -264,6 +274,7 @@ impl NodeError {
             NodeError::NotFound { .. } => ErrorCode::NotFound,
             NodeError::NotReached { .. } => ErrorCode::NotReached,
             NodeError::CannotListen { .. } => ErrorCode::CannotListen,
+            NodeError::ChainExists { .. } => ErrorCode::ChainExists,
             NodeError::Interrupted => ErrorCode::Interrupted,
             NodeError::Forked { .. } => ErrorCode::ForkedProcess,
             NodeError::Invariant(_) => ErrorCode::InvariantBroken,

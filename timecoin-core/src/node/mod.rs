@@ -7,6 +7,7 @@
 //! any thread, also on one of the host's async runtime.
 
 mod actions;
+mod bootstrap;
 mod clock;
 mod code;
 mod config;
@@ -44,6 +45,9 @@ mod writer;
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
+pub use bootstrap::{BootstrapProgress, Bootstrapped};
 pub use code::{ErrorCategory, ErrorCode};
 pub use config::{Config, ConfigField};
 pub use error::{BrokenInvariant, NodeError, rejection_code, transaction_code};

@@ -16,6 +16,7 @@ use crate::engine::input::PeerId;
 use crate::engine::output::To;
 use crate::engine::verify::MessageError;
 use crate::ledger::state::LedgerState;
+use crate::ledger::view::OutputPage;
 use crate::network::{
     Host, Network, NetworkEvent, NetworkSettings, PeerInfo, PeerTarget, PeerTip, Shaper,
 };
@@ -31,7 +32,7 @@ use crate::types::hash::{Txid, Wtxid};
 use crate::types::keys::{KeyPair, PublicKey};
 use crate::types::masternode_set::MasternodeSet;
 use crate::types::message::{Decided, Message};
-use crate::types::transaction::Transaction;
+use crate::types::transaction::{OutPoint, Transaction};
 
 /// A network, as the node sends through it.
 pub(super) struct Wire(pub(super) Arc<Network>);
@@ -190,6 +191,20 @@ impl Host for Served {
         page
     }
 
+    fn first_block(&self) -> Height {
+        let shared = self.shared.upgrade();
+        shared.map_or(Height(1), |shared| shared.storage.first_block())
+    }
+
+    fn outputs(&self, after: Option<&OutPoint>, n_max: usize) -> Option<OutputPage> {
+        let page = self.shared.upgrade()?.storage.outputs(after, n_max);
+        page.inspect_err(|error| tracing::warn!(%error, "outputs for a peer can't be read")).ok()
+    }
+
+    fn state(&self) -> Arc<LedgerState> {
+        Served::state(self)
+    }
+
     fn tell(&self, event: NetworkEvent) {
         if let Some(shared) = self.shared.upgrade() {
             shared.publish(|| NodeEventKind::from(event));
@@ -247,6 +262,17 @@ pub(super) fn open_network(
     if config.listen.is_none() && config.peers.is_empty() {
         return Ok(None);
     }
+    let network = bind(config, chain, config.listen, shaper)?;
+    Ok(Some(Arc::new(network)))
+}
+
+/// A network that listens there, or nowhere.
+pub(super) fn bind(
+    config: &Config,
+    chain: &Chain,
+    listen: Option<SocketAddr>,
+    shaper: Option<Arc<dyn Shaper>>,
+) -> Result<Network, NodeError> {
     let keys = match (&config.masternode_key, &config.node_key) {
         (Some(keys), _) | (None, Some(keys)) => keys.clone(),
         (None, None) => kept_key(config.data_dir.as_deref())?,
@@ -259,18 +285,17 @@ pub(super) fn open_network(
         ..PeerLimits::default()
     };
     let settings = NetworkSettings {
-        listen: config.listen,
+        listen,
         bootstrap: config.peers.clone(),
         book: config.data_dir.as_ref().map(|dir| dir.join("peers")),
         limits,
         sync: SyncLimits::default(),
         drift_ms_max: chain.params().clock_drift_ms_max,
     };
-    let network = Network::bind(settings, *chain.id(), keys, shaper).map_err(|error| {
-        let address = config.listen.map_or_else(String::new, |address| address.to_string());
+    Network::bind(settings, *chain.id(), keys, shaper).map_err(|error| {
+        let address = listen.map_or_else(String::new, |address| address.to_string());
         NodeError::CannotListen { address, reason: error.to_string() }
-    })?;
-    Ok(Some(Arc::new(network)))
+    })
 }
 
 /// The node key of a directory, made with it; of no directory, one for this life.

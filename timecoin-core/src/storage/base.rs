@@ -238,10 +238,21 @@ impl BaseWriter {
 /// # Errors
 /// `Io`.
 pub fn remove_unfinished(data_dir: &Path) -> Result<(), StorageError> {
-    let dir = data_dir.join(UNFINISHED_NAME);
-    match fs::remove_dir_all(&dir) {
+    remove(&data_dir.join(UNFINISHED_NAME))
+}
+
+/// Removes what came of a base so far: a store is begun without it, or the base is there.
+///
+/// # Errors
+/// `Io`.
+pub fn remove_journal(data_dir: &Path) -> Result<(), StorageError> {
+    remove(&data_dir.join(JOURNAL_NAME))
+}
+
+fn remove(dir: &Path) -> Result<(), StorageError> {
+    match fs::remove_dir_all(dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(StorageError::io("remove", &dir)(error))
+            Err(StorageError::io("remove", dir)(error))
         }
         _ => Ok(()),
     }
@@ -250,6 +261,9 @@ pub fn remove_unfinished(data_dir: &Path) -> Result<(), StorageError> {
 fn damaged(dir: &Path, reason: String) -> StorageError {
     StorageError::BaseDamaged { path: dir.to_path_buf(), reason }
 }
+
+/// Where whoever fetches a base keeps what came so far; an open removes it.
+pub const JOURNAL_NAME: &str = "bootstrap";
 
 const NAME: &str = "base";
 const UNFINISHED_NAME: &str = "base.new";

@@ -184,7 +184,7 @@ pub enum StorageError {
 
 impl StorageError {
     /// Wraps the operating system's answer to `op` on `path`, for `map_err`.
-    pub(super) fn io(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { op, path: path.to_path_buf(), source }
     }
 }

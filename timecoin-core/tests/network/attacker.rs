@@ -110,6 +110,7 @@ impl Attacker {
             node_key: keys.public(),
             proof: self.prove(keys),
             tip: tip(0),
+            first_block: Height(1),
             listens: None,
             sees: self.stream.peer_addr().unwrap(),
             capabilities: 0,
@@ -244,7 +245,7 @@ fn class_of(packet: &Packet) -> u8 {
         Packet::Message(Message::Proposal(_) | Message::Decided(_) | Message::Block(_))
         | Packet::Proposal(_)
         | Packet::Proposed(..) => BLOCKS,
-        Packet::Blocks(_) | Packet::Headers(_) => SYNC,
+        Packet::Blocks(_) | Packet::Headers(_) | Packet::Outputs(_) | Packet::State(..) => SYNC,
         Packet::Message(message) if !matches!(message, Message::Request(_)) => VOTES,
         _ => CONTROL,
     }

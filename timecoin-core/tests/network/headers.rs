@@ -68,7 +68,7 @@ impl Grown {
 }
 
 /// Locks a collateral for a masternode.
-fn registration(node: &Node, masternode: &KeyPair) -> Transaction {
+pub fn registration(node: &Node, masternode: &KeyPair) -> Transaction {
     let address = owner().address();
     let coins = node.utxos_of(&address, None, 1).unwrap();
     let outpoint = coins[0].outpoint;

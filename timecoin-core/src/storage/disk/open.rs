@@ -19,7 +19,7 @@ use super::{Check, DiskStorage, Logs, StorageOptions};
 use crate::engine::output::Record;
 use crate::params::Chain;
 use crate::storage::StorageError;
-use crate::storage::base::{Base, remove_unfinished};
+use crate::storage::base::{Base, remove_journal, remove_unfinished};
 use crate::storage::derived::{Standing, Stored, Tables, TablesError, VotesMark};
 use crate::storage::interface::Opened;
 use crate::storage::lock::DirectoryLock;
@@ -53,6 +53,7 @@ pub(super) fn open(
     let marker = Marker::read(dir).filter(|marker| marker.chain_id == *chain.id());
     let base = Base::read(dir, chain)?;
     remove_unfinished(dir)?;
+    remove_journal(dir)?;
     let mut opening = Opening {
         dir,
         chain,

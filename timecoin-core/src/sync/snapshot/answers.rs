@@ -46,9 +46,7 @@ impl Snapshot {
             // Nothing new is a claim without proof.
             self.demote(&peer, now);
         }
-        let end = self.trail.end().height;
-        let kept = self.attempt.height.unwrap_or(Height(end.0.saturating_sub(KEPT_BLOCKS)));
-        self.trail.forget_before(kept);
+        self.trail.forget_before(self.attempt.height.unwrap_or(Height(u64::MAX)));
         Ok(())
     }
 
@@ -250,6 +248,3 @@ impl Snapshot {
         Ok(self.asked.remove(&id))
     }
 }
-
-/// Headers that are kept before the first page: peers may be so many blocks behind each other.
-const KEPT_BLOCKS: u64 = 4_096;

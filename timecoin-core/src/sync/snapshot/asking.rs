@@ -25,23 +25,21 @@ impl Snapshot {
 
     /// Forgets questions without an answer.
     fn give_up(&mut self, now: Timestamp) {
-        let is_late = |asked: &Asked| now.0.saturating_sub(asked.at.0) >= self.limits.answer_ms_max;
-        let silent: Vec<u64> =
-            self.asked.iter().filter(|(_, asked)| is_late(asked)).map(|(id, _)| *id).collect();
-        for id in silent {
-            if let Some(asked) = self.asked.remove(&id) {
-                self.release(&asked.peer);
-                self.demote(&asked.peer, now);
-                if let Some(source) = self.peers.get_mut(&asked.peer) {
-                    source.n_late += 1;
-                }
-            }
+        let answer_ms_max = self.limits.answer_ms_max;
+        let is_late = |asked: &Asked| now.0.saturating_sub(asked.at.0) >= answer_ms_max;
+        for peer in self.withdraw(is_late) {
+            self.demote(&peer, now);
         }
     }
 
-    /// Where too many blocks were decided meanwhile, or the one peer of the attempt does not go on.
+    /// Where too many blocks were decided meanwhile, the one peer of the attempt does not go on, or
+    /// what is here is of a block that those who answer don't have.
     fn begin_again_if_stuck(&mut self, now: Timestamp) {
+        let went_on = *self.went_on.get_or_insert(now);
         let Some(height) = self.attempt.height else { return };
+        let is_late = now.0.saturating_sub(went_on.0) >= self.limits.stuck_ms_max;
+        let is_behind = |source: &Source| (1..height.0).contains(&source.height.0);
+        let is_ahead = is_late && self.peers.values().any(is_behind);
         let is_far =
             self.trail.end().height.0 > height.0.saturating_add(self.limits.gap_blocks_max);
         let is_left = self.attempt.is_of_one
@@ -50,7 +48,7 @@ impl Snapshot {
         if let Some(peer) = self.attempt.source.filter(|_| is_left) {
             self.suspect(peer);
         }
-        if is_far || is_left {
+        if is_far || is_left || is_ahead {
             self.begin_again(self.attempt.is_of_one);
         }
     }

@@ -41,6 +41,8 @@ pub struct Snapshot {
     /// Orders peers that are alike, so that nobody can choose a key that comes first.
     seed: u64,
     trail: Trail,
+    /// Whether the trail begins where an earlier life was.
+    is_restored: bool,
     peers: BTreeMap<PublicKey, Source>,
     asked: BTreeMap<u64, Asked>,
     attempt: Attempt,
@@ -51,6 +53,8 @@ pub struct Snapshot {
     outputs: VecDeque<Output>,
     /// The foothold that was recorded last.
     recorded: Option<Height>,
+    /// When something was recorded last; none where that is to be noted.
+    went_on: Option<Timestamp>,
     next_id: u64,
     bytes: u64,
 }
@@ -80,6 +84,9 @@ pub struct SnapshotLimits {
     /// How long the height of an answer may go without a header that proves it, in milliseconds.
     /// Default 20,000.
     pub prove_ms_max: u64,
+    /// How long nothing may come while peers are only behind what is here, before it begins anew,
+    /// in milliseconds. Default 120,000.
+    pub stuck_ms_max: u64,
     /// How long a peer is asked nothing after it first failed, in milliseconds; it doubles each
     /// time, 10 times at most. Default 2,000.
     pub demoted_ms: u64,
@@ -97,6 +104,7 @@ impl Default for SnapshotLimits {
             answer_ms_max: 10_000,
             again_ms: 2_000,
             prove_ms_max: 20_000,
+            stuck_ms_max: 120_000,
             demoted_ms: 2_000,
         }
     }
@@ -204,13 +212,9 @@ impl Snapshot {
     /// Nothing is here, and nobody known. Peers that are alike are asked in an order that depends
     /// on `seed`.
     pub fn new(chain: Chain, limits: SnapshotLimits, seed: u64) -> Self {
-        let anchor = Anchor {
-            height: Height::ZERO,
-            hash: BlockHash::from_genesis(chain.id()),
-            masternodes: chain.first_set().clone(),
-        };
         Snapshot {
-            trail: Trail::new(Foothold { anchor, certified: None }),
+            trail: Trail::new(genesis(&chain)),
+            is_restored: false,
             chain,
             limits,
             seed,
@@ -221,6 +225,7 @@ impl Snapshot {
             liars: BTreeSet::new(),
             outputs: VecDeque::new(),
             recorded: None,
+            went_on: None,
             next_id: 1,
             bytes: 0,
         }
@@ -231,6 +236,7 @@ impl Snapshot {
         if let Record::Foothold(foothold) = record {
             self.recorded = Some(foothold.anchor.height);
             self.trail = Trail::new((**foothold).clone());
+            self.is_restored = true;
         }
         self.attempt.apply(record);
     }
@@ -297,24 +303,44 @@ impl Snapshot {
 
     fn begin_again(&mut self, is_of_one: bool) {
         self.attempt = Attempt::new(is_of_one);
-        self.recorded = None;
+        (self.recorded, self.went_on) = (None, None);
+        if std::mem::take(&mut self.is_restored) {
+            // It begins where the attempt was, and others may be behind that.
+            self.trail = Trail::new(genesis(&self.chain));
+            // Headers that are under way follow from elsewhere.
+            self.withdraw(|asked| matches!(asked.what, Question::Headers { .. }));
+        }
         self.outputs.push_back(Output::Forget);
     }
 
     /// Records what is taken, with where to follow headers from, where that has moved on.
     fn keep(&mut self, record: Record, height: Height) {
         self.trail.forget_before(height);
-        let start = self.trail.start();
-        if self.recorded != Some(start.anchor.height) {
-            self.recorded = Some(start.anchor.height);
-            self.outputs.push_back(Output::Keep(Record::Foothold(Box::new(start.clone()))));
+        let foothold = self.trail.foothold(height);
+        if self.recorded != Some(foothold.anchor.height) {
+            self.recorded = Some(foothold.anchor.height);
+            self.outputs.push_back(Output::Keep(Record::Foothold(Box::new(foothold.clone()))));
         }
         self.attempt.apply(&record);
+        self.went_on = None;
         self.outputs.push_back(Output::Keep(record));
     }
 
     fn drop_waiting(&mut self) -> Option<Waiting> {
         self.attempt.waiting.take()
+    }
+
+    /// Gives questions up, which may yet be answered. Returns whom they were put to.
+    fn withdraw(&mut self, is_it: impl Fn(&Asked) -> bool) -> Vec<PublicKey> {
+        let withdrawn: Vec<Asked> =
+            self.asked.extract_if(.., |_, asked| is_it(asked)).map(|(_, asked)| asked).collect();
+        for asked in &withdrawn {
+            self.release(&asked.peer);
+            if let Some(source) = self.peers.get_mut(&asked.peer) {
+                source.n_late += 1;
+            }
+        }
+        withdrawn.into_iter().map(|asked| asked.peer).collect()
     }
 
     fn release(&mut self, peer: &PublicKey) {
@@ -330,6 +356,13 @@ impl Snapshot {
             source.demoted_until = Timestamp(now.0.saturating_add(wait));
         }
     }
+}
+
+/// Where the headers of a chain begin.
+fn genesis(chain: &Chain) -> Foothold {
+    let hash = BlockHash::from_genesis(chain.id());
+    let masternodes = chain.first_set().clone();
+    Foothold { anchor: Anchor { height: Height::ZERO, hash, masternodes }, certified: None }
 }
 
 /// How often the time without questions doubles.

@@ -98,7 +98,7 @@ fn seeds() -> u64 {
 fn one_honest_peer_is_enough() {
     for seed in 0..seeds() {
         let world = World::new(seed, true).run();
-        assert!(world.is_done, "seed {seed}: nothing after {} ms", world.now);
+        assert!(world.is_done, "seed {seed}: nothing after {} ms, {}", world.now, world.tell());
     }
 }
 

@@ -68,9 +68,10 @@ impl Trail {
         &self.footholds.back().expect("there is always one").anchor
     }
 
-    /// The first that is kept.
-    pub(super) fn start(&self) -> &Foothold {
-        self.footholds.front().expect("there is always one")
+    /// The last that is not above a height, or the first that is kept.
+    pub(super) fn foothold(&self, height: Height) -> &Foothold {
+        let above = self.footholds.partition_point(|one| one.anchor.height <= height);
+        &self.footholds[above.saturating_sub(1)]
     }
 
     pub(super) fn at(&self, height: Height) -> Option<&Certified> {
@@ -91,12 +92,17 @@ impl Trail {
         true
     }
 
-    /// Forgets what is not needed to go on from a height.
+    /// Forgets what is not needed to go on from a height, but for the last blocks: peers may be so
+    /// many blocks behind each other.
     pub(super) fn forget_before(&mut self, height: Height) {
+        let height = height.min(Height(self.end().height.0.saturating_sub(KEPT_BLOCKS)));
         while self.footholds.get(1).is_some_and(|next| next.anchor.height <= height) {
             self.footholds.pop_front();
         }
-        let start = self.start().anchor.height;
+        let start = self.footholds[0].anchor.height;
         self.certified = self.certified.split_off(&start);
     }
 }
+
+/// Headers that are kept in any case: 700 kB.
+const KEPT_BLOCKS: u64 = 4_096;

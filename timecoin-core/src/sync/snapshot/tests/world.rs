@@ -207,6 +207,23 @@ impl World {
         self
     }
 
+    /// Everything, for whoever looks for what went wrong.
+    pub(super) fn tell(&self) -> String {
+        let one = |(key, peer): (&PublicKey, &Peer)| {
+            let Peer { kind, is_here, is_banned, .. } = peer;
+            let suspected = self.snapshot.suspects.get(key);
+            format!("{kind:?} here {is_here} banned {is_banned} suspected {suspected:?}")
+        };
+        let peers: Vec<String> = self.peers.iter().map(one).collect();
+        let attempt = &self.snapshot.attempt;
+        let at = (attempt.height, attempt.is_of_one, attempt.covered);
+        format!(
+            "top {}, {at:?}, {:?}, {peers:#?}",
+            self.top,
+            self.snapshot.progress(Timestamp(self.now))
+        )
+    }
+
     pub(super) fn n_banned(&self) -> usize {
         self.peers.values().filter(|peer| peer.is_banned).count()
     }

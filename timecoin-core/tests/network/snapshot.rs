@@ -1,0 +1,237 @@
+//! Newcomers that begin with the unspent outputs of a network that goes on.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use timecoin_core::params::BlockProduction;
+use timecoin_core::{Config, ErrorCode, Genesis, Height, KeyPair, Node, NodeError, Txid, Wallet};
+
+use crate::attacks::stranger;
+use crate::headers::registration;
+use crate::testkit::*;
+
+/// Four masternodes, and a fifth that joins at the end of the first epoch.
+pub struct Town {
+    pub genesis: Genesis,
+    pub nodes: Vec<Node>,
+}
+
+impl Town {
+    pub fn begin(n_coins: usize) -> Self {
+        let masternodes: Vec<_> = (0..4).map(|n| keys(n).public()).collect();
+        let mut genesis =
+            Genesis::regtest(&masternodes, &vec![owner().address(); n_coins]).unwrap();
+        genesis.params.block_production = BlockProduction::Interval;
+        genesis.params.block_interval_ms = 100;
+        genesis.params.epoch_blocks = 20;
+        genesis.params.masternode_collateral = one();
+        let mut nodes = Vec::new();
+        for n in 0..5 {
+            let mut config = config(&genesis, &keys(n));
+            (config.masternode_key, config.node_key) = (Some(keys(n)), None);
+            let node = Node::open(config).unwrap();
+            node.start().unwrap();
+            nodes.iter().for_each(|other| node.connect(&target(other)).unwrap());
+            nodes.push(node);
+        }
+        let txid = nodes[0].submit_transaction(registration(&nodes[0], &keys(4))).unwrap();
+        nodes[0].wait_confirmed(&txid, LONG).unwrap();
+        let town = Town { genesis, nodes };
+        wait_for("a fifth masternode", || town.founder().masternodes().len() == 5);
+        town
+    }
+
+    pub fn founder(&self) -> &Node {
+        &self.nodes[0]
+    }
+
+    /// A newcomer that knows these peers.
+    pub fn newcomer(&self, n: usize, dir: &Path, peers: &[String]) -> Config {
+        let mut config = config(&self.genesis, &stranger(n)).with_data_dir(dir);
+        config.peers = peers.iter().map(|peer| peer.parse().unwrap()).collect();
+        config
+    }
+
+    pub fn targets(&self) -> Vec<String> {
+        self.nodes.iter().map(target).collect()
+    }
+
+    /// Whether a node has the balances of the founder.
+    fn assert_same_money(&self, node: &Node) {
+        let height = self.founder().tip().height;
+        wait_for("the newcomer's blocks", || node.tip().height >= height);
+        for keys in [owner(), bob()] {
+            let address = keys.address();
+            let balances = |node: &Node| node.balance(&address).unwrap().confirmed;
+            assert_eq!(balances(node), balances(self.founder()));
+        }
+        // Every block that it took has a commitment to all unspent outputs.
+        let ours = node.block(height).unwrap().unwrap();
+        let theirs = self.founder().block(height).unwrap().unwrap();
+        assert_eq!(ours.block, theirs.block);
+    }
+}
+
+/// Payments at a node until it is told to end.
+struct Payer {
+    ends: Arc<AtomicBool>,
+    thread: JoinHandle<Vec<Txid>>,
+}
+
+impl Payer {
+    fn begin(node: &Node) -> Self {
+        let (ends, wallet) = (Arc::new(AtomicBool::new(false)), Wallet::new(node, owner()));
+        let (is_over, node) = (Arc::clone(&ends), node.clone());
+        let pay = move || {
+            let mut txids = Vec::new();
+            while !is_over.load(Ordering::SeqCst) {
+                let payment = wallet.pay(&bob().address(), one()).unwrap();
+                node.wait_finalized(&payment.txid, LONG).unwrap();
+                txids.push(payment.txid);
+            }
+            txids
+        };
+        Payer { ends, thread: std::thread::spawn(pay) }
+    }
+
+    fn end(self) -> Vec<Txid> {
+        self.ends.store(true, Ordering::SeqCst);
+        self.thread.join().unwrap()
+    }
+}
+
+fn code(error: &NodeError) -> ErrorCode {
+    error.code()
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_newcomer_begins_with_the_outputs_while_payments_go_on() {
+    let town = Town::begin(64);
+    let payer = Payer::begin(&town.nodes[1]);
+    wait_for("blocks", || town.founder().tip().height.0 > 50);
+    let (dir, other_dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let config = town.newcomer(100, dir.path(), &town.targets());
+    let mut n_told = 0;
+    let based = Node::bootstrap(&config, LONG, |_| {
+        n_told += 1;
+        true
+    });
+    let based = based.unwrap();
+    assert!(based.height.0 > 50 && based.n_outputs > 64 && based.bytes > 0 && n_told > 0);
+    let decided = town.founder().block(based.height).unwrap().unwrap();
+    assert_eq!(decided.block.hash(), based.hash);
+    // It was never opened: the same again, of nobody.
+    let again = Node::bootstrap(&config, LONG, |_| true).unwrap();
+    assert_eq!((again.hash, again.n_outputs, again.bytes), (based.hash, based.n_outputs, 0));
+    copy_dir(dir.path(), other_dir.path());
+
+    let newcomer = Node::open(config.clone()).unwrap();
+    assert_eq!(newcomer.tip().height, based.height);
+    newcomer.start().unwrap();
+    let locked = Node::bootstrap(&config, LONG, |_| true).unwrap_err();
+    assert_eq!(code(&locked), ErrorCode::StorageLocked);
+    let height = town.founder().tip().height;
+    wait_for("the newcomer's blocks", || newcomer.tip().height >= height);
+    let txids = payer.end();
+    for txid in &txids {
+        town.founder().wait_confirmed(txid, LONG).unwrap();
+    }
+    town.assert_same_money(&newcomer);
+    for height in [Height(1), Height(20), based.height] {
+        assert_eq!(newcomer.block(height).unwrap(), None);
+    }
+    assert!(newcomer.block(based.height.next()).unwrap().is_some());
+    assert_eq!(newcomer.transaction(&txids[0]).unwrap(), None, "it was confirmed before");
+
+    let payment = Wallet::new(&newcomer, owner()).pay(&bob().address(), one()).unwrap();
+    newcomer.wait_confirmed(&payment.txid, LONG).unwrap();
+    newcomer.close(LONG).unwrap();
+    let exists = Node::bootstrap(&config, LONG, |_| true).unwrap_err();
+    assert_eq!(code(&exists), ErrorCode::ChainExists);
+    let newcomer = Node::open(config).unwrap();
+    newcomer.start().unwrap();
+    town.assert_same_money(&newcomer);
+
+    // Its later blocks are enough for whoever begins where it did, and for nobody else.
+    let peers = [target(&newcomer)];
+    let second = Node::open(town.newcomer(101, other_dir.path(), &peers)).unwrap();
+    second.start().unwrap();
+    let height = newcomer.tip().height;
+    wait_for("the second newcomer's blocks", || second.tip().height >= height);
+    let from_genesis = Node::open(config_of(&town, 102)).unwrap();
+    from_genesis.start().unwrap();
+    from_genesis.connect(&target(&newcomer)).unwrap();
+    wait_for("a peer", || from_genesis.peers().len() == 1);
+    from_genesis.connect(&target(town.founder())).unwrap();
+    wait_for("blocks from the genesis", || from_genesis.tip().height >= height);
+    assert!(from_genesis.peers().iter().any(|peer| Some(peer.key) == newcomer.node_key()));
+}
+
+fn config_of(town: &Town, n: usize) -> Config {
+    config(&town.genesis, &stranger(n))
+}
+
+/// Interrupted, with a journal whose end is torn, and out of time: the next call goes on.
+#[test]
+fn what_came_is_kept_for_the_next_call() {
+    let town = Town::begin(60_000);
+    let dir = tempfile::tempdir().unwrap();
+    let config = town.newcomer(100, dir.path(), &town.targets()[..1]);
+    let stopped = Node::bootstrap(&config, LONG, |progress| progress.n_outputs < 25_000);
+    assert_eq!(code(&stopped.unwrap_err()), ErrorCode::Interrupted);
+    let journal = dir.path().join("bootstrap").join("0000000000.log");
+    let bytes = fs::read(&journal).unwrap();
+    let end = bytes.iter().rposition(|&byte| byte != 0).unwrap();
+    let mut torn = bytes.clone();
+    torn[end - 10..=end].fill(0);
+    for bytes in [bytes, torn] {
+        fs::write(&journal, bytes).unwrap();
+        let late = Node::bootstrap(&config, Duration::ZERO, |_| true);
+        assert_eq!(code(&late.unwrap_err()), ErrorCode::Timeout);
+    }
+    // Another peer goes on with it.
+    let config = town.newcomer(100, dir.path(), &town.targets()[1..2]);
+    let mut first = None;
+    let based = Node::bootstrap(&config, LONG, |progress| {
+        first.get_or_insert(progress.n_outputs);
+        true
+    });
+    let based = based.unwrap();
+    assert!(based.n_outputs > 60_000);
+    assert!(based.bytes < 73 * based.n_outputs, "{} bytes are all of them", based.bytes);
+    assert!(!dir.path().join("bootstrap").exists());
+    let newcomer = Node::open(config).unwrap();
+    newcomer.start().unwrap();
+    town.assert_same_money(&newcomer);
+}
+
+#[test]
+fn a_bootstrap_without_directory_or_peers_says_so() {
+    let genesis = genesis(1, BlockProduction::Interval);
+    let keys = KeyPair::from_seed(b"nobody");
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |config: &Config| {
+        let error = Node::bootstrap(config, LONG, |_| true).unwrap_err();
+        assert_eq!(code(&error), ErrorCode::InvalidArgument);
+        error.to_string()
+    };
+    assert!(refused(&config(&genesis, &keys)).starts_with("data_dir"));
+    assert!(refused(&config(&genesis, &keys).with_data_dir(dir.path())).starts_with("peers"));
+}
