@@ -67,6 +67,26 @@ fn nine_handed_on() -> Sync<u64> {
     sync
 }
 
+/// A node that began with the outputs of a block has no blocks before, whatever its height is.
+#[test]
+fn who_has_not_the_blocks_that_come_next_is_asked_for_none_and_loses_nothing_by_it() {
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
+    sync.on_peer(peer(1), Height(300));
+    sync.on_first_block(peer(1), Height(200));
+    for now in [0, 1_000, 60_000] {
+        assert_eq!(asks(&mut sync, now), []);
+    }
+    sync.on_peer(peer(2), Height(300));
+    let asked = certify(&mut sync, 60_000);
+    assert!(!asked.is_empty() && asked.iter().all(|ask| ask.peer == peer(2)));
+    // It is asked as soon as it has what comes next.
+    let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(199));
+    sync.on_peer(peer(1), Height(260));
+    sync.on_first_block(peer(1), Height(200));
+    let asked = asks(&mut sync, 0);
+    assert!(asked.iter().any(|ask| ask.peer == peer(1) && ask.from == Height(200)));
+}
+
 #[test]
 fn pages_come_from_several_peers_and_are_handed_on_in_order() {
     let mut sync: Sync<u64> = Sync::new(SyncLimits::default(), Height(0));
