@@ -457,6 +457,24 @@ class Config {
 /** A node in this process. Closed when it goes; close it before to know that it worked. */
 class Node {
   public:
+    /** Told how far a bootstrap is; false ends it, and so does what it throws. */
+    using OnBootstrap = std::function<bool(const tc_bootstrap_progress_t &)>;
+
+    /** Fills an empty data directory with the unspent outputs of the chain: tc_node_bootstrap. */
+    static tc_bootstrapped_t bootstrap(const Config &config, Milliseconds timeout,
+                                       OnBootstrap on_progress = nullptr) {
+        auto bootstrapped = detail::report<tc_bootstrapped_t>();
+        Progress progress{std::move(on_progress), nullptr};
+        const auto status = tc_node_bootstrap(config.handle(), detail::timeout(timeout),
+                                              progress.call ? tell : nullptr, &progress,
+                                              &bootstrapped);
+        if (progress.thrown) {
+            std::rethrow_exception(progress.thrown);
+        }
+        detail::check(status);
+        return bootstrapped;
+    }
+
     explicit Node(const Config &config) {
         tc_node_t handle;
         detail::check(tc_node_open(config.handle(), &handle));
@@ -600,6 +618,20 @@ class Node {
     }
 
   private:
+    struct Progress {
+        OnBootstrap call;
+        std::exception_ptr thrown;
+    };
+    static std::uint8_t tell(void *user, const tc_bootstrap_progress_t *progress) {
+        auto &own = *static_cast<Progress *>(user);
+        try {
+            return own.call(*progress) ? 1 : 0;
+        } catch (...) {
+            own.thrown = std::current_exception();
+            return 0;
+        }
+    }
+
     using Owner = detail::Handle<tc_node_t, tc_node_free>;
 
     template <typename T> T read(tc_status_t (*read)(tc_node_t, T *)) const {

@@ -5,6 +5,8 @@
 
 use std::ffi::c_void;
 
+use crate::reports::tc_bootstrap_progress_t;
+
 /// What a function returns: TC_OK, or the TC_ERROR_ number of why it failed.
 pub type tc_status_t = i32;
 
@@ -181,6 +183,12 @@ pub const TC_EVENT_OTHER: i32 = 255;
 /// call a function with the wallet that it signs for, throw, or leave with longjmp.
 pub type tc_sign_t = Option<
     unsafe extern "C" fn(user: *mut c_void, hash: *const u8, signature_out: *mut u8) -> tc_status_t,
+>;
+
+/// Is told how far tc_node_bootstrap is. `progress` is borrowed for the call, and `struct_size` says
+/// how long it is. Returns 1 to go on and 0 to end. It must not throw or leave with longjmp.
+pub type tc_on_bootstrap_t = Option<
+    unsafe extern "C" fn(user: *mut c_void, progress: *const tc_bootstrap_progress_t) -> u8,
 >;
 
 /// Lets go of what the host gave to a callback. Called once, on any thread.

@@ -14,6 +14,7 @@ mod numbers;
 mod pointer;
 
 pub mod block;
+pub mod bootstrap;
 pub mod bytes;
 pub mod config;
 pub mod constants;

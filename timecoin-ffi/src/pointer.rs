@@ -15,7 +15,7 @@ use std::slice;
 use timecoin_core::{ErrorCode, Hash256, NodeError, PublicKey, Signature, Signer};
 use zeroize::Zeroize;
 
-use crate::constants::{TC_OK, tc_release_t, tc_sign_t, tc_status_t};
+use crate::constants::{TC_OK, tc_on_bootstrap_t, tc_release_t, tc_sign_t, tc_status_t};
 use crate::failure::Failure;
 use crate::reports::*;
 use crate::types::*;
@@ -66,6 +66,7 @@ report! {
     tc_node_status_t tc_tip_t tc_balance_t tc_mempool_info_t tc_utxo_t tc_payment_t
     tc_transaction_status_t tc_transaction_info_t tc_block_info_t tc_peer_t
     tc_sim_node_status_t tc_network_metrics_t tc_network_event_t tc_sim_failure_t
+    tc_bootstrapped_t
 }
 
 report! { tc_event_info_t: offset_of!(tc_event_info_t, until_ms) }
@@ -284,6 +285,26 @@ pub(crate) fn wipe(pointer: *mut tc_secret_t) {
     if let Some(place) = NonNull::new(pointer) {
         // SAFETY: not null, and the caller promises a secret; bytes need no alignment.
         unsafe { &mut *place.as_ptr().cast::<[u8; 32]>() }.zeroize();
+    }
+}
+
+/// Whom a bootstrap tells how far it is.
+pub(crate) struct OnBootstrap {
+    call: tc_on_bootstrap_t,
+    user: *mut c_void,
+}
+
+impl OnBootstrap {
+    pub(crate) fn new(call: tc_on_bootstrap_t, user: *mut c_void) -> Self {
+        OnBootstrap { call, user }
+    }
+
+    /// Whether it is to go on.
+    pub(crate) fn call(&self, progress: &tc_bootstrap_progress_t) -> bool {
+        let Some(call) = self.call else { return true };
+        // SAFETY: a function of this type, called as the header says, with `user` as it came, on
+        // the thread that the host made its call on.
+        unsafe { call(self.user, progress) != 0 }
     }
 }
 

@@ -72,6 +72,44 @@ pub struct tc_tip_t {
     pub hash: tc_block_hash_t,
 }
 
+/// What a data directory begins with, in the place of blocks.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_bootstrapped_t {
+    /// Set it to sizeof(tc_bootstrapped_t) before the call.
+    pub struct_size: usize,
+    /// The height of the block after which the outputs are unspent.
+    pub height: u64,
+    /// How many outputs there are.
+    pub n_outputs: u64,
+    /// Bytes that peers sent in this call.
+    pub bytes: u64,
+    /// The hash of the block.
+    pub hash: tc_block_hash_t,
+}
+
+/// How far tc_node_bootstrap is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct tc_bootstrap_progress_t {
+    /// How long this struct is in this version of the library.
+    pub struct_size: usize,
+    /// The height of the last block that headers prove.
+    pub headers: u64,
+    /// The height that most is claimed by a peer that answers.
+    pub target: u64,
+    /// Outputs that came, in earlier calls too.
+    pub n_outputs: u64,
+    /// Outputs that were checked and written, once all came.
+    pub n_written: u64,
+    /// Bytes that peers sent in this call.
+    pub bytes: u64,
+    /// The same for each second of the last while.
+    pub bytes_per_second: u64,
+    /// Peers that can be asked.
+    pub n_peers: u64,
+}
+
 /// The money of an address or a wallet, in units.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

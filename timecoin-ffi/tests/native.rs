@@ -93,6 +93,13 @@ fn simulations_are_the_same_in_c() {
 }
 
 #[test]
+fn a_newcomer_begins_with_the_outputs() {
+    let directory = tempfile::tempdir().unwrap();
+    let stdout = succeeds_with("bootstrap.c", &[directory.path()]);
+    assert_eq!(stdout, "the newcomer has the money\n");
+}
+
+#[test]
 fn the_programs_of_the_readme_run() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let programs: Vec<_> = readme.split("```c\n").skip(1).collect();

@@ -133,6 +133,22 @@ pub(crate) fn blocking<R: Send>(
     result.map_err(|failure| failure.into_pyerr(py))
 }
 
+/// The same, for calls that let Python's code run now and then.
+pub(crate) fn blocking_with<R: Send>(
+    py: Python<'_>,
+    call: impl FnOnce(&Raised) -> Result<R, NodeError> + Send,
+) -> PyResult<R> {
+    let raised = Raised(Mutex::new(None));
+    let result = py.detach(|| contained(|| call(&raised)));
+    logging::deliver(py);
+    let raised = raised.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match (result, raised) {
+        (Ok(value), _) => Ok(value),
+        (Err(_), Some(error)) => Err(error),
+        (Err(failure), None) => Err(failure.into_pyerr(py)),
+    }
+}
+
 /// A call of core that changes a simulation: without the GIL, once it is this thread's turn, with
 /// a look at Python's signals now and then.
 pub(crate) fn drive<R: Send>(
@@ -149,18 +165,10 @@ pub(crate) fn drive_with<R: Send>(
     sim: &SharedSimulation,
     call: impl FnOnce(&mut Drive<'_>, &Raised) -> Result<R, NodeError> + Send,
 ) -> PyResult<R> {
-    let raised = Raised(Mutex::new(None));
-    let result = py.detach(|| {
+    blocking_with(py, |raised| {
         let mut pulse = || raised.catch(|py| py.check_signals()).is_ok();
-        contained(|| call(&mut sim.drive(&mut pulse)?, &raised))
-    });
-    logging::deliver(py);
-    let raised = raised.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-    match (result, raised) {
-        (Ok(value), _) => Ok(value),
-        (Err(_), Some(error)) => Err(error),
-        (Err(failure), None) => Err(failure.into_pyerr(py)),
-    }
+        call(&mut sim.drive(&mut pulse)?, raised)
+    })
 }
 
 /// What Python's code raised during a call of core.

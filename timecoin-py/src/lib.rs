@@ -8,6 +8,7 @@ mod address;
 mod amount;
 mod bench;
 mod block;
+mod bootstrap;
 mod config;
 mod convert;
 mod duration;
@@ -48,6 +49,8 @@ mod _timecoin {
     use crate::bench::_bench_pay;
     #[pymodule_export]
     use crate::block::{Block, CommitCertificate, Tip};
+    #[pymodule_export]
+    use crate::bootstrap::{BootstrapProgress, Bootstrapped};
     #[pymodule_export]
     use crate::config::Config;
     #[pymodule_export]

@@ -8,12 +8,13 @@ use pyo3::types::{PyBytes, PyDict};
 use timecoin_core::{NodeError, SubmittedTransaction, TransactionStatus};
 
 use crate::block::{Block, Tip};
+use crate::bootstrap::{BootstrapProgress, Bootstrapped};
 use crate::config::Config;
 use crate::convert::{AddressArg, BlockArg, Timeout, bytes, height, type_error};
 use crate::enums::Enum;
 use crate::error::exception_of;
 use crate::events::{DEFAULT_TIMEOUT, Subscription};
-use crate::guard::{Native, blocking};
+use crate::guard::{Native, blocking, blocking_with};
 use crate::hashes::{ChainId, PublicKey, Txid};
 use crate::html::fields;
 use crate::info::{Balance, MempoolInfo, NodeStatus, TransactionInfo, UtxoInfo, status_member};
@@ -61,6 +62,53 @@ impl Node {
             Ok(node)
         })?;
         Ok(Node { node: Native::new(node), network })
+    }
+
+    /// Fills an empty data directory with the unspent outputs of the chain, from `config.peers`, so
+    /// that `Node(config)` goes on from there and fetches only later blocks. Nothing is believed
+    /// but what the headers from the genesis on prove.
+    ///
+    /// It returns when it is done, at most after `timeout` seconds (`None`: no limit). Where it ends
+    /// early, also with its process or by Ctrl-C, what came is kept, and the next call goes on with
+    /// it. `on_progress` is called with a `BootstrapProgress` several times a second; what it raises
+    /// ends the call and is raised.
+    ///
+    /// Blocks up to that height are not in the directory afterwards, and neither transactions in
+    /// them nor outputs that they spent are known. At least one peer must have all headers. A
+    /// masternode observes for the rest of the epoch. A directory that was filled and never opened
+    /// is left as it is, and described.
+    ///
+    /// Raises `RequestError` (`invalid_argument` without `data_dir` or peers, `chain_exists` where
+    /// a node was opened in the directory), `timecoin.TimeoutError`, and as `Node`.
+    ///
+    /// >>> based = Node.bootstrap(config, on_progress=print)
+    /// >>> node = Node(config)
+    #[staticmethod]
+    #[pyo3(
+        signature = (config, timeout = Timeout::FOREVER, on_progress = None),
+        text_signature = "(config, timeout=None, on_progress=None)"
+    )]
+    fn bootstrap(
+        py: Python<'_>,
+        config: &Config,
+        timeout: Timeout,
+        on_progress: Option<Py<PyAny>>,
+    ) -> PyResult<Bootstrapped> {
+        process::check_open().map_err(|failure| failure.into_pyerr(py))?;
+        let config = config.0.clone();
+        let bootstrapped = blocking_with(py, |raised| {
+            timecoin_core::Node::bootstrap(&config, timeout.0, |progress| {
+                let told = raised.catch(|py| {
+                    py.check_signals()?;
+                    match &on_progress {
+                        Some(call) => call.call1(py, (BootstrapProgress(*progress),)).map(drop),
+                        None => Ok(()),
+                    }
+                });
+                told.is_ok()
+            })
+        })?;
+        Ok(Bootstrapped(bootstrapped))
     }
 
     /// Takes part: proposes, votes, takes transactions. Only for a node made with `start=False`.

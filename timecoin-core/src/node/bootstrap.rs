@@ -120,7 +120,7 @@ impl Bootstrapped {
 
 /// Whether a store was opened in a directory.
 fn has_chain(dir: &Path) -> Result<bool, NodeError> {
-    for name in ["blocks", "derived", "CLOSED"] {
+    for name in ["blocks", "votes", "derived", "CLOSED"] {
         let path = dir.join(name);
         match fs::symlink_metadata(&path) {
             Ok(_) => return Ok(true),

@@ -18,8 +18,9 @@ fn struct_size_comes_first() {
         tc_node_status_t tc_tip_t tc_balance_t tc_mempool_info_t tc_utxo_t tc_payment_t
         tc_transaction_status_t tc_transaction_info_t tc_block_info_t tc_event_info_t
         tc_peer_t tc_sim_node_status_t tc_network_metrics_t tc_network_event_t tc_sim_failure_t
+        tc_bootstrapped_t tc_bootstrap_progress_t
     };
-    assert_eq!(offsets, [0; 15]);
+    assert_eq!(offsets, [0; 17]);
 }
 
 /// A caller with an older, a newer or no idea of the struct.

@@ -166,6 +166,7 @@ static void bad_handles(void) {
     BAD_HANDLES(CONFIG, tc_config_t, tc_config_genesis(h, OUT(tc_bytes_t)));
     BAD_HANDLES(CONFIG, tc_config_t, tc_config_free(h));
     BAD_HANDLES(CONFIG, tc_config_t, tc_node_open(h, OUT(tc_node_t)));
+    BAD_HANDLES(CONFIG, tc_config_t, tc_node_bootstrap(h, 0, NULL, NULL, NULL));
     BAD_HANDLES(NODE, tc_node_t, tc_node_start(h));
     BAD_HANDLES(NODE, tc_node_t, tc_node_close(h, 0));
     BAD_HANDLES(NODE, tc_node_t, tc_node_free(h));

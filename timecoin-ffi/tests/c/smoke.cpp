@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <stdexcept>
 #include <thread>
 #include <type_traits>
 
@@ -294,6 +296,33 @@ void connects() {
     CHECK(code_of([&] { while (events.next_event(minute)) {} }) == TC_ERROR_CLOSED);
 }
 
+// A newcomer begins with the unspent outputs; what its callback throws comes out.
+void begins_with_outputs(Node &node, const std::string &genesis) {
+    node.produce_block(Milliseconds(60000));
+    char name[] = "/tmp/timecoin-smoke-XXXXXX";
+    CHECK(mkdtemp(name) != nullptr);
+    Config config = Config::from_genesis(genesis);
+    config.set("data_dir", name).set("peers", node.node_key()->text() + "@" + *node.listen_address());
+    const auto stop = [](const tc_bootstrap_progress_t &) { return false; };
+    CHECK(code_of([&] { Node::bootstrap(config, Milliseconds(60000), stop); })
+          == TC_ERROR_INTERRUPTED);
+    const auto fail = [](const tc_bootstrap_progress_t &) -> bool { throw std::out_of_range("no"); };
+    bool is_thrown = false;
+    try {
+        Node::bootstrap(config, Milliseconds(60000), fail);
+    } catch (const std::out_of_range &) {
+        is_thrown = true;
+    }
+    CHECK(is_thrown);
+    const tc_bootstrapped_t based = Node::bootstrap(config, Milliseconds(60000));
+    CHECK(based.height >= 1 && based.n_outputs >= 2);
+    Node newcomer(config);
+    CHECK(newcomer.tip().height == based.height);
+    CHECK(newcomer.balance(Address()).confirmed == node.balance(Address()).confirmed);
+    newcomer.close(Milliseconds(60000));
+    std::filesystem::remove_all(name);
+}
+
 // Four masternodes over sockets, and who is connected.
 void talks() {
     std::vector<Secret> secrets;
@@ -358,6 +387,7 @@ void talks() {
                   && PublicKey(event->info().peer_key) == peers[0].key && !event->text().empty();
     }
     CHECK(code_of([&] { nodes[0].connect("nobody"); }) == TC_ERROR_INVALID_ARGUMENT);
+    begins_with_outputs(nodes[0], genesis);
     for (Node &node : nodes) {
         node.close(Milliseconds(60000));
     }

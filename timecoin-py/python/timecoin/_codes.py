@@ -60,6 +60,8 @@ class ErrorCode(IntEnum):
     """A simulation's condition did not come true in the virtual time given; it may still."""
     CANNOT_LISTEN = 1021
     """The address to listen on is taken, or not this machine's."""
+    CHAIN_EXISTS = 1022
+    """A data directory to be filled has a chain already."""
     NULL_ARGUMENT = 1040
     """A null pointer where C must pass a value."""
     INVALID_HANDLE = 1041
@@ -184,6 +186,8 @@ class ErrorCode(IntEnum):
     """A record is whole, and is not what belongs there."""
     STORAGE_LOG_MISSING = 3017
     """The block log is gone, or its beginning is."""
+    STORAGE_BASE_DAMAGED = 3018
+    """What the store begins from instead of the genesis is damaged."""
 
     POISONED = 4001
     """The node stopped writing after a failure; its text says which."""
