@@ -187,9 +187,8 @@ pub type tc_sign_t = Option<
 
 /// Is told how far tc_node_bootstrap is. `progress` is borrowed for the call, and `struct_size` says
 /// how long it is. Returns 1 to go on and 0 to end. It must not throw or leave with longjmp.
-pub type tc_on_bootstrap_t = Option<
-    unsafe extern "C" fn(user: *mut c_void, progress: *const tc_bootstrap_progress_t) -> u8,
->;
+pub type tc_on_bootstrap_t =
+    Option<unsafe extern "C" fn(user: *mut c_void, progress: *const tc_bootstrap_progress_t) -> u8>;
 
 /// Lets go of what the host gave to a callback. Called once, on any thread.
 pub type tc_release_t = Option<unsafe extern "C" fn(user: *mut c_void)>;

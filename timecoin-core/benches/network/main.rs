@@ -10,6 +10,7 @@ mod far;
 mod processes;
 #[path = "../node/setup.rs"]
 mod setup;
+mod snapshot;
 mod sync;
 #[path = "../node/table.rs"]
 mod table;
@@ -19,8 +20,12 @@ use table::Table;
 /// A row or two: its name, and what fills it.
 type Part = (&'static str, fn(&mut Table));
 
-const PARTS: &[Part] =
-    &[("processes", processes::measure), ("far", far::measure), ("sync", sync::measure)];
+const PARTS: &[Part] = &[
+    ("processes", processes::measure),
+    ("far", far::measure),
+    ("sync", sync::measure),
+    ("snapshot", snapshot::measure),
+];
 
 fn main() {
     if let Ok(position) = std::env::var(processes::POSITION) {

@@ -24,7 +24,7 @@ use crate::storage::lock::DirectoryLock;
 use crate::types::chain::Height;
 use crate::types::hash::BlockHash;
 
-/// What a data directory begins with.
+/// What a data directory begins with: see [`Node::bootstrap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bootstrapped {
     /// The height of the block after which the outputs are unspent.
@@ -37,7 +37,7 @@ pub struct Bootstrapped {
     pub bytes: u64,
 }
 
-/// How far a bootstrap is.
+/// How far [`Node::bootstrap`] is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BootstrapProgress {
     /// The last block that headers prove.
@@ -69,6 +69,27 @@ impl Node {
     /// gives none, transactions in them are not known, nor are outputs that they spent. At least
     /// one peer must have all headers, from the genesis on. A masternode observes for the rest of
     /// the epoch. A directory that was filled and never opened is left as it is, and described.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use timecoin_core::{Config, Node};
+    ///
+    /// let (second, dir) = (Duration::from_secs(1), tempfile::tempdir()?);
+    /// let mut config = Config::regtest();
+    /// config.set("listen", "127.0.0.1:0")?;
+    /// let node = Node::open(config)?;
+    /// node.start()?;
+    /// node.produce_block(10 * second)?;
+    /// let address = node.listen_address().expect("it listens");
+    /// let peer = format!("{}@{address}", node.node_key().expect("it has a network"));
+    ///
+    /// let mut config = Config::new(node.genesis().clone()).with_data_dir(dir.path());
+    /// config.peers = vec![peer.parse()?];
+    /// let based = Node::bootstrap(&config, 60 * second, |_| true)?;
+    /// let newcomer = Node::open(config)?;
+    /// assert_eq!(newcomer.tip().hash, based.hash);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`NodeError::InvalidArgument`] where the configuration has no `data_dir`, or no peers and

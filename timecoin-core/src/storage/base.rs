@@ -140,7 +140,7 @@ impl BaseOutputs<'_> {
             let output = output.map_err(|error| damaged(&self.base.dir, error.to_string()))?;
             return Ok(Some(output));
         }
-        let found = self.hasher.take().map(|hasher| Hash256::from(hasher.finish()));
+        let found = self.hasher.take().map(|hasher| hasher.finish());
         let rest = self.reader.read(&mut bytes[..1]).map_err(StorageError::io("read", &self.path));
         if found != Some(expected.checksum) || rest? != 0 {
             let reason = "its outputs are not those that were written".to_owned();
@@ -214,7 +214,7 @@ impl BaseWriter {
         let flush = |file: &File| if sync { file.sync_all() } else { Ok(()) };
         let file = file.into_inner().map_err(io::IntoInnerError::into_error);
         file.and_then(|file| flush(&file)).map_err(StorageError::io("write to", &path))?;
-        let checksum = Hash256::from(hasher.finish());
+        let checksum = hasher.finish();
         let chain_id = *chain.id();
         let description = Description { format: FORMAT, chain_id, n_outputs, checksum, state };
         let mut bytes = encode(&description);

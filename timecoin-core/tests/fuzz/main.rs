@@ -12,6 +12,7 @@ mod engine;
 mod logs;
 mod network;
 mod plain;
+mod snapshot;
 mod tape;
 mod texts;
 mod wire;
@@ -43,6 +44,7 @@ const TARGETS: &[Target] = &[
     ("compressed", wire::compressed, 5_000),
     ("peer_target", wire::peer_target, 5_000),
     ("address_book", wire::address_book, 500),
+    ("snapshot", snapshot::run, 500),
     ("engine", engine::run, 60),
 ];
 

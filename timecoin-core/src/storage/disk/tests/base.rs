@@ -167,7 +167,8 @@ fn damaged_or_missing_outputs_are_an_error_that_says_so() {
     let based = Based::new();
     let outputs = |dir: &Directory| dir.0.path().join("base/outputs");
     let bytes = fs::read(outputs(&based.dir)).unwrap();
-    let mut harms: Vec<Box<dyn Fn(&Path)>> = vec![
+    type Harm<'a> = Box<dyn Fn(&Path) + 'a>;
+    let mut harms: Vec<Harm<'_>> = vec![
         Box::new(|path| fs::remove_file(path).unwrap()),
         Box::new(|path| fs::write(path, &bytes[..bytes.len() - 1]).unwrap()),
         Box::new(|path| fs::write(path, &bytes[..bytes.len() - 73]).unwrap()),
