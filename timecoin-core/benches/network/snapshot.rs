@@ -6,9 +6,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use timecoin_core::params::Allocation;
-use timecoin_core::{Amount, Chain, Config, Genesis, KeyPair, Node, OutPoint};
+use timecoin_core::{
+    Amount, Chain, Config, Genesis, KeyPair, Node, OutPoint, Transaction, TxOutput,
+};
 
-use crate::setup::{PlainFile, folder, n_final, on_demand, running, spread};
+use crate::setup::{PlainFile, folder, n_final, on_demand, running};
 use crate::table::{Row, Table, millis};
 
 pub(crate) fn measure(table: &mut Table) {
@@ -72,7 +74,7 @@ fn filled(chain: &Chain, owner: &KeyPair, dir: &std::path::Path) -> Node {
     let coins: Vec<(OutPoint, Amount)> = coins.collect();
     let mut n_paid = 0;
     for some in coins.chunks(BLOCK_PAYMENTS) {
-        let payments = spread(chain, owner, some, OUTPUTS_EACH);
+        let payments = spread(chain, owner, some);
         let batch = payments.iter().map(|payment| Arc::clone(payment).into()).collect();
         node.submit_transactions(batch).into_iter().for_each(|answer| {
             answer.unwrap();
@@ -84,6 +86,20 @@ fn filled(chain: &Chain, owner: &KeyPair, dir: &std::path::Path) -> Node {
     // What waits for the tables would otherwise be written while outputs are served.
     wait(|| node.status().storage_lag_blocks == 0);
     node
+}
+
+/// Payments of one key, each of one of its coins to many outputs.
+fn spread(chain: &Chain, keys: &KeyPair, coins: &[(OutPoint, Amount)]) -> Vec<Arc<Transaction>> {
+    let (address, fee) = (keys.address(), chain.params().fee_required(200 + 30 * OUTPUTS_EACH));
+    let pay = |(outpoint, value): &(OutPoint, Amount)| {
+        let part = (value.units() - fee.units()) / OUTPUTS_EACH as u64;
+        let output = TxOutput { value: Amount::from_units(part), address };
+        let input = (*outpoint, keys.public());
+        let mut transaction = Transaction::transfer(&[input], vec![output; OUTPUTS_EACH]);
+        transaction.sign_all(chain.id(), keys);
+        Arc::new(transaction)
+    };
+    coins.iter().map(pay).collect()
 }
 
 fn target(node: &Node) -> String {

@@ -114,27 +114,6 @@ impl Payers {
     }
 }
 
-/// Payments of one key, each of one of its coins to so many outputs.
-pub(crate) fn spread(
-    chain: &Chain,
-    keys: &KeyPair,
-    coins: &[(OutPoint, Amount)],
-    n_outputs: usize,
-) -> Vec<Arc<Transaction>> {
-    let (address, fee) = (keys.address(), chain.params().fee_required(200 + 30 * n_outputs));
-    let mut payments: Vec<Option<Arc<Transaction>>> = vec![None; coins.len()];
-    on_two_threads(&mut payments, |index, payment| {
-        let (outpoint, value) = coins[index];
-        let part = (value.units() - fee.units()) / n_outputs as u64;
-        let output = TxOutput { value: Amount::from_units(part), address };
-        let input = (outpoint, keys.public());
-        let mut transaction = Transaction::transfer(&[input], vec![output; n_outputs]);
-        transaction.sign_all(chain.id(), keys);
-        *payment = Some(Arc::new(transaction));
-    });
-    payments.into_iter().flatten().collect()
-}
-
 /// What must hold for the inputs of these.
 pub(crate) fn signatures(chain_id: &ChainId, payments: &[Arc<Transaction>]) -> Vec<InputSignature> {
     let of = |payment: &Arc<Transaction>| {
