@@ -321,6 +321,46 @@ typedef struct {
     uint64_t id;
 } tc_config_t;
 
+/** How far tc_node_bootstrap is. */
+typedef struct {
+    /** How long this struct is in this version of the library. */
+    size_t struct_size;
+    /** The height of the last block that headers prove. */
+    uint64_t headers;
+    /** The height that most is claimed by a peer that answers. */
+    uint64_t target;
+    /** Outputs that came, in earlier calls too. */
+    uint64_t n_outputs;
+    /** Outputs that were checked and written, once all came. */
+    uint64_t n_written;
+    /** Bytes that peers sent in this call. */
+    uint64_t bytes;
+    /** The same for each second of the last while. */
+    uint64_t bytes_per_second;
+    /** Peers that can be asked. */
+    uint64_t n_peers;
+} tc_bootstrap_progress_t;
+
+/**
+ * Is told how far tc_node_bootstrap is. `progress` is borrowed for the call, and `struct_size` says
+ * how long it is. Returns 1 to go on and 0 to end. It must not throw or leave with longjmp.
+ */
+typedef uint8_t (*tc_on_bootstrap_t)(void *user, const tc_bootstrap_progress_t *progress);
+
+/** What a data directory begins with, in the place of blocks. */
+typedef struct {
+    /** Set it to sizeof(tc_bootstrapped_t) before the call. */
+    size_t struct_size;
+    /** The height of the block after which the outputs are unspent. */
+    uint64_t height;
+    /** How many outputs there are. */
+    uint64_t n_outputs;
+    /** Bytes that peers sent in this call. */
+    uint64_t bytes;
+    /** The hash of the block. */
+    tc_block_hash_t hash;
+} tc_bootstrapped_t;
+
 /** A node. Owned: free with tc_node_free. */
 typedef struct {
     /** 0 for none. */
@@ -863,6 +903,8 @@ typedef struct {
 #define TC_ERROR_NOT_REACHED 1020
 /** The address to listen on is taken, or not this machine's. */
 #define TC_ERROR_CANNOT_LISTEN 1021
+/** A data directory to be filled has a chain already. */
+#define TC_ERROR_CHAIN_EXISTS 1022
 /** A null pointer where C must pass a value. */
 #define TC_ERROR_NULL_ARGUMENT 1040
 /** A handle that was freed or never given out. */
@@ -989,6 +1031,8 @@ typedef struct {
 #define TC_ERROR_STORAGE_BAD_RECORD 3016
 /** The block log is gone, or its beginning is. */
 #define TC_ERROR_STORAGE_LOG_MISSING 3017
+/** What the store begins from instead of the genesis is damaged. */
+#define TC_ERROR_STORAGE_BASE_DAMAGED 3018
 
 /* 4000 to 4999: a bug, or the node was stopped by an earlier failure. */
 
@@ -1417,6 +1461,36 @@ tc_status_t tc_config_genesis(tc_config_t config, tc_bytes_t *json_out);
  * Errors: TC_ERROR_INVALID_HANDLE, also for what was freed already.
  */
 tc_status_t tc_config_free(tc_config_t config);
+
+/* ---- Filling a data directory ---- */
+
+/**
+ * Fills an empty data directory with the unspent outputs of the chain, from the peers of a
+ * configuration, so that tc_node_open goes on from there and fetches only later blocks. Nothing
+ * is believed but what the headers from the genesis on prove. It blocks until it is done; where it
+ * ends early, also with its process, what came is kept, and the next call goes on with it.
+ *
+ * Blocks up to that height are not in the directory afterwards, and neither transactions in them
+ * nor outputs that they spent are known. At least one peer must have all headers. A masternode
+ * observes for the rest of the epoch. A directory that was filled and never opened is left as it
+ * is, and described.
+ *
+ * config: with data_dir and peers; copied.
+ * timeout_ms: up to TC_FOREVER.
+ * on_progress: called several times a second, on this thread; null for nobody.
+ * user: handed to on_progress; may be null.
+ * bootstrapped_out: its struct_size is set by the caller; may be null.
+ *
+ * Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_INVALID_ARGUMENT where the configuration has no
+ * data_dir, or no peers; TC_ERROR_CHAIN_EXISTS where a node was opened in the directory;
+ * TC_ERROR_TIMEOUT; TC_ERROR_INTERRUPTED where on_progress ended it; TC_ERROR_INVALID_CONFIG,
+ * TC_ERROR_INVALID_GENESIS, TC_ERROR_NO_THREADS, TC_ERROR_STORAGE_ numbers.
+ */
+tc_status_t tc_node_bootstrap(tc_config_t config,
+                              uint64_t timeout_ms,
+                              tc_on_bootstrap_t on_progress,
+                              void *user,
+                              tc_bootstrapped_t *bootstrapped_out);
 
 /* ---- A node's life ---- */
 
