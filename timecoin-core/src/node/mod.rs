@@ -45,8 +45,6 @@ mod writer;
 
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
-
 pub use bootstrap::{BootstrapProgress, Bootstrapped};
 pub use code::{ErrorCategory, ErrorCode};
 pub use config::{Config, ConfigField};
