@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use timecoin_core::network::{Attach, GetOutputs, OUTPUTS_MAX, Outputs, Packet, PeerTip};
+use timecoin_core::types::encode::encode;
 use timecoin_core::{Amount, ErrorCode, Genesis, Height, KeyPair, Node, OutPoint, Txid};
 
 use crate::attacker::*;
@@ -17,6 +18,9 @@ use crate::testkit::*;
 /// What a liar makes of an honest answer; `n` counts them.
 type Spoil = fn(packet: &mut Packet, n: usize);
 
+/// How it sends it.
+type Send = fn(victim: &mut Attacker, answer: &Packet) -> std::io::Result<()>;
+
 /// A peer that asks a real node for what it is asked for, and spoils it.
 struct Liar {
     target: String,
@@ -25,6 +29,11 @@ struct Liar {
 
 impl Liar {
     fn begin(town: &Town, n: usize, spoil: Spoil) -> Self {
+        Self::begin_with(town, n, spoil, |victim, answer| victim.say(answer))
+    }
+
+    /// The same, with a way of its own to send what it answers.
+    fn begin_with(town: &Town, n: usize, spoil: Spoil, send: Send) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let keys = stranger(1_000 + n);
         let target = format!("{}@{}", keys.public(), listener.local_addr().unwrap());
@@ -38,7 +47,7 @@ impl Liar {
                 let counted = Arc::clone(&counted);
                 std::thread::spawn(move || {
                     // It ends with the connection.
-                    let _ = lie(attacker, &node, &genesis, &keys, spoil, &counted);
+                    let _ = lie(attacker, &node, &genesis, &keys, (spoil, send), &counted);
                 });
             }
         });
@@ -51,7 +60,7 @@ fn lie(
     node: &Node,
     genesis: &Genesis,
     keys: &KeyPair,
-    spoil: Spoil,
+    (spoil, send): (Spoil, Send),
     n_spoiled: &AtomicUsize,
 ) -> std::io::Result<()> {
     match victim.hear()? {
@@ -87,7 +96,7 @@ fn lie(
             _ => None,
         })?;
         spoil(&mut answer, n_spoiled.fetch_add(1, Ordering::SeqCst));
-        victim.say(&answer)?;
+        send(&mut victim, &answer)?;
     }
 }
 
@@ -187,6 +196,44 @@ fn liars_keep_no_newcomer_from_the_outputs() {
         let decided = town.founder().block(based.height).unwrap().unwrap();
         assert_eq!(decided.block.hash(), based.hash, "{what}");
     }
+}
+
+/// Pages that come a byte at a time are not waited for longer than those that do not come.
+#[test]
+fn outputs_of_one_byte_at_a_time_keep_nobody_waiting() {
+    let town = Town::begin(64);
+    let drip: Send = |victim, answer| match answer {
+        Packet::Outputs(_) => framed(&encode(answer)).iter().try_for_each(|byte| {
+            std::thread::sleep(Duration::from_millis(5));
+            victim.say_stream(SYNC, &[*byte])
+        }),
+        _ => victim.say(answer),
+    };
+    let liar = Liar::begin_with(&town, 100, |_, _| {}, drip);
+    let dir = tempfile::tempdir().unwrap();
+    let peers = [liar.target.clone(), target(&town.nodes[1])];
+    let config = town.newcomer(400, dir.path(), &peers);
+    let based = Node::bootstrap(&config, LONG, |_| true).unwrap();
+    let decided = town.founder().block(based.height).unwrap().unwrap();
+    assert_eq!(decided.block.hash(), based.hash);
+}
+
+/// The largest registry that there is: its state fits a frame many times.
+#[test]
+fn a_state_of_200_masternodes_fits_a_frame() {
+    let masternodes: Vec<_> = (0..200).map(|n| keys(n).public()).collect();
+    let mut genesis = Genesis::regtest(&masternodes, &[owner().address()]).unwrap();
+    for member in &mut genesis.masternodes {
+        member.network_address = format!("{}:65535", "a".repeat(250));
+    }
+    let chain = timecoin_core::Chain::new(genesis).unwrap();
+    let state = timecoin_core::ledger::state::LedgerState::genesis(&chain);
+    let packet = Packet::State(7, Some(Box::new(state)));
+    let bytes = encode(&packet);
+    assert!(bytes.len() > 200 * 250 && bytes.len() < 8_000_000 / 10, "{} bytes", bytes.len());
+    let again: Packet =
+        timecoin_core::types::encode::decode("packet", &bytes, bytes.len()).unwrap();
+    assert_eq!(again, packet);
 }
 
 /// Questions for absurd ranges, and more of them than a node answers one peer at a time.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -24,14 +25,7 @@ pub struct Town {
 
 impl Town {
     pub fn begin(n_coins: usize) -> Self {
-        let masternodes: Vec<_> = (0..4).map(|n| keys(n).public()).collect();
-        let mut genesis = Genesis::regtest(&masternodes, &[owner().address()]).unwrap();
-        let coin = Allocation { address: owner().address(), value: Amount::from_time(100) };
-        genesis.allocations = vec![coin; n_coins];
-        genesis.params.block_production = BlockProduction::Interval;
-        genesis.params.block_interval_ms = 100;
-        genesis.params.epoch_blocks = 20;
-        genesis.params.masternode_collateral = one();
+        let genesis = town_genesis(n_coins);
         let mut nodes = Vec::new();
         for n in 0..5 {
             let mut config = config(&genesis, &keys(n));
@@ -77,6 +71,18 @@ impl Town {
         let theirs = self.founder().block(height).unwrap().unwrap();
         assert_eq!(ours.block, theirs.block);
     }
+}
+
+fn town_genesis(n_coins: usize) -> Genesis {
+    let masternodes: Vec<_> = (0..4).map(|n| keys(n).public()).collect();
+    let mut genesis = Genesis::regtest(&masternodes, &[owner().address()]).unwrap();
+    let coin = Allocation { address: owner().address(), value: Amount::from_time(100) };
+    genesis.allocations = vec![coin; n_coins];
+    genesis.params.block_production = BlockProduction::Interval;
+    genesis.params.block_interval_ms = 100;
+    genesis.params.epoch_blocks = 20;
+    genesis.params.masternode_collateral = one();
+    genesis
 }
 
 /// Payments at a node until it is told to end.
@@ -195,7 +201,7 @@ fn config_of(town: &Town, n: usize) -> Config {
 /// Interrupted, with a journal whose end is torn, and out of time: the next call goes on.
 #[test]
 fn what_came_is_kept_for_the_next_call() {
-    let town = Town::begin(60_000);
+    let town = Town::begin(N_COINS);
     let dir = tempfile::tempdir().unwrap();
     let config = town.newcomer(100, dir.path(), &town.targets()[..1]);
     let stopped = Node::bootstrap(&config, LONG, |progress| progress.n_outputs < 25_000);
@@ -226,6 +232,86 @@ fn what_came_is_kept_for_the_next_call() {
     town.assert_same_money(&newcomer);
 }
 
+/// The child of the test below: a bootstrap that goes on until it is killed.
+#[test]
+#[ignore = "it is started by another test"]
+fn the_bootstrap_that_is_killed() {
+    let [dir, peer] = [DIR, PEER].map(|name| std::env::var(name).unwrap());
+    let mut config = config(&town_genesis(N_COINS), &stranger(100)).with_data_dir(dir);
+    config.peers = vec![peer.parse().unwrap()];
+    Node::bootstrap(&config, LONG, |_| true).unwrap();
+}
+
+/// Killed again and again, at any moment from the first page to the base in its place.
+#[test]
+fn a_bootstrap_that_is_killed_goes_on() {
+    let town = Town::begin(N_COINS);
+    let dir = tempfile::tempdir().unwrap();
+    let child = || {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["snapshot::the_bootstrap_that_is_killed", "--exact", "--ignored"])
+            .env(DIR, dir.path())
+            .env(PEER, target(town.founder()))
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let mut n_killed = 0;
+    loop {
+        let mut child = child();
+        std::thread::sleep(Duration::from_millis(60 + 45 * n_killed));
+        // It may have come to its end.
+        let _ = child.kill();
+        if child.wait().unwrap().success() {
+            break;
+        }
+        n_killed += 1;
+    }
+    assert!(n_killed > 0);
+    let config = town.newcomer(100, dir.path(), &town.targets());
+    let based = Node::bootstrap(&config, LONG, |_| true).unwrap();
+    assert_eq!((based.bytes, based.n_outputs > N_COINS as u64), (0, true));
+    let newcomer = Node::open(config).unwrap();
+    newcomer.start().unwrap();
+    town.assert_same_money(&newcomer);
+}
+
+/// What a crash leaves at each step at which the base comes into its place.
+#[test]
+fn a_base_is_put_in_its_place_whole_or_not_at_all() {
+    let town = Town::begin(N_COINS);
+    let dir = tempfile::tempdir().unwrap();
+    let config = town.newcomer(100, dir.path(), &town.targets());
+    let stopped = Node::bootstrap(&config, LONG, |progress| progress.n_outputs < 25_000);
+    assert_eq!(code(&stopped.unwrap_err()), ErrorCode::Interrupted);
+    let before = tempfile::tempdir().unwrap();
+    copy_dir(dir.path(), before.path());
+    let based = Node::bootstrap(&config, LONG, |_| true).unwrap();
+    let place = |name: &str| dir.path().join(name);
+    // The base is there, and what it was made of too.
+    copy_dir(&before.path().join("bootstrap"), &place("bootstrap"));
+    let again = Node::bootstrap(&config, LONG, |_| true).unwrap();
+    assert_eq!((again.hash, again.bytes), (based.hash, 0));
+    assert!(!place("bootstrap").exists());
+    // It was whole and not in its place; and it was not whole.
+    for is_whole in [true, false] {
+        fs::rename(place("base"), place("base.new")).unwrap();
+        if !is_whole {
+            fs::remove_file(place("base.new").join("state")).unwrap();
+        }
+        copy_dir(&before.path().join("bootstrap"), &place("bootstrap"));
+        let again = Node::bootstrap(&config, LONG, |_| true).unwrap();
+        assert!(again.bytes > 0 && again.height >= based.height);
+        assert!(!place("base.new").exists() && !place("bootstrap").exists());
+    }
+    // A node that is opened goes on from what is there, and leaves nothing else.
+    copy_dir(&before.path().join("bootstrap"), &place("bootstrap"));
+    let newcomer = Node::open(config).unwrap();
+    assert!(!place("bootstrap").exists());
+    newcomer.start().unwrap();
+    town.assert_same_money(&newcomer);
+}
+
 #[test]
 fn a_bootstrap_without_directory_or_peers_says_so() {
     let genesis = genesis(1, BlockProduction::Interval);
@@ -239,3 +325,8 @@ fn a_bootstrap_without_directory_or_peers_says_so() {
     assert!(refused(&config(&genesis, &keys)).starts_with("data_dir"));
     assert!(refused(&config(&genesis, &keys).with_data_dir(dir.path())).starts_with("peers"));
 }
+
+/// So many that they come in several pages.
+const N_COINS: usize = 60_000;
+const DIR: &str = "TIMECOIN_TEST_BOOTSTRAP_DIR";
+const PEER: &str = "TIMECOIN_TEST_BOOTSTRAP_PEER";
