@@ -1,6 +1,7 @@
 //! Stores that begin from a base instead of the genesis.
 
 use super::*;
+use crate::ledger::block::{BlockError, Proposer, build_block};
 use crate::ledger::view::{Lookup, Utxo};
 use crate::storage::base::{Base, BaseWriter};
 use crate::storage::tests::all;
@@ -105,6 +106,28 @@ fn outputs_spent_before_the_base_are_unknown_and_those_left_can_be_spent() {
     for (outpoint, utxo) in &based.outputs {
         assert_eq!(opened.storage.lookup(outpoint).unwrap(), Lookup::Unspent(*utxo));
     }
+}
+
+/// The store with all blocks and the one without refuse the same, for different reasons.
+#[test]
+fn payments_confirmed_before_the_base_are_refused_with_and_without_their_blocks() {
+    let based = Based::new();
+    let opened = based.open_whole(&based.dir, &[]);
+    let whole = based.example.open(&based.example.copy()).unwrap();
+    let chain = &based.example.chain;
+    let state = opened.storage.state();
+    let mut n_refused = 0;
+    for commit in &based.example.commits {
+        for payment in commit.connected.block.transactions() {
+            for storage in [&opened.storage, &whole.storage] {
+                let proposer = Proposer { index: 0, now: state.tip.timestamp.next() };
+                let built = build_block(chain, &state, &**storage, vec![payment.clone()], proposer);
+                assert!(matches!(built, Err(BlockError::Transaction { index: 1, .. })));
+                n_refused += 1;
+            }
+        }
+    }
+    assert_eq!(n_refused, 2 * (3 + 5 + 1));
 }
 
 #[test]
