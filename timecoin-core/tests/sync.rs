@@ -30,10 +30,12 @@ enum Kind {
     HitAndRun,
     /// Brings blocks in the wrong order, and answers nobody asked for.
     Confused,
+    /// Answers as an honest one, and began with the outputs of a block: it has none before.
+    Based,
 }
 
 impl Kind {
-    const ALL: [Kind; 9] = [
+    const ALL: [Kind; 10] = [
         Kind::Honest,
         Kind::Slow,
         Kind::Flapping,
@@ -43,10 +45,11 @@ impl Kind {
         Kind::Lying,
         Kind::HitAndRun,
         Kind::Confused,
+        Kind::Based,
     ];
 
     fn is_honest(self) -> bool {
-        matches!(self, Kind::Honest | Kind::Slow | Kind::Flapping)
+        matches!(self, Kind::Honest | Kind::Slow | Kind::Flapping | Kind::Based)
     }
 
     fn lies(self) -> bool {
@@ -99,6 +102,8 @@ struct World {
     masternodes: MasternodeSet,
     /// What is decided elsewhere.
     top: u64,
+    /// The first block of those that began with outputs.
+    first_based: u64,
     /// What is decided here, and what waits to be.
     tip: u64,
     handed: Vec<(PublicKey, Fake)>,
@@ -127,6 +132,7 @@ impl World {
             peers: BTreeMap::new(),
             masternodes: MasternodeSet::new(vec![member]).unwrap(),
             top,
+            first_based: top / 2,
             tip: 0,
             handed: Vec::new(),
             n_asks: 0,
@@ -204,6 +210,9 @@ impl World {
         let is_boast = self.peers[peer].kind == Kind::Boastful;
         let height = if is_boast { u64::MAX } else { self.top };
         self.sync.on_peer(*peer, Height(height));
+        if self.peers[peer].kind == Kind::Based {
+            self.sync.on_first_block(*peer, Height(self.first_based));
+        }
     }
 
     fn leave(&mut self, peer: &PublicKey) {
@@ -303,6 +312,8 @@ impl World {
             self.n_asks += 1;
             let peer = &self.peers[&ask.peer];
             assert!(peer.is_here, "seed {}: {:?} is gone and asked", self.seed, peer.kind);
+            let lacks = peer.kind == Kind::Based && ask.from.0 < self.first_based;
+            assert!(!lacks, "seed {}: asked for blocks that it said it has not", self.seed);
             assert!(ask.count > 0 && ask.from.0 > self.tip, "seed {}: {ask:?}", self.seed);
             let (kind, connection) = (peer.kind, peer.connection);
             let after = match kind {

@@ -2,7 +2,7 @@
 //!
 //! Peers keep no copy of an older set: each page is of the block that is the last there. So a part
 //! that is here is moved on: everything up to the last output that came is as it is after one block
-//! ([`Attempt`]), and before a page of a later block is taken, the blocks between are fetched and
+//! (`attempt.rs`), and before a page of a later block is taken, the blocks between are fetched and
 //! what they change in that part is noted. What lies behind comes with later pages. So pages may
 //! come from any peer at any time, and an attempt goes on after the end of the process.
 //!
