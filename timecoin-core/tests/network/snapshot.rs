@@ -232,6 +232,33 @@ fn what_came_is_kept_for_the_next_call() {
     town.assert_same_money(&newcomer);
 }
 
+/// A masternode that lost its disk may have voted: it observes until the epoch of its base is over,
+/// also after it was closed and opened again, and then takes part.
+#[test]
+fn a_masternode_that_begins_with_the_outputs_observes_first() {
+    let mut town = Town::begin(64);
+    let lost = town.nodes.pop().unwrap();
+    lost.close(LONG).unwrap();
+    drop(lost);
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = town.newcomer(100, dir.path(), &town.targets());
+    (config.masternode_key, config.node_key) = (Some(keys(4)), None);
+    let based = Node::bootstrap(&config, LONG, |_| true).unwrap();
+    let epoch = town.genesis.params.epoch_of(based.height.next());
+    for _ in 0..2 {
+        let node = Node::open(config.clone()).unwrap();
+        assert!(node.status().is_observer && node.status().epoch >= epoch);
+        node.close(LONG).unwrap();
+    }
+    let node = Node::open(config).unwrap();
+    node.start().unwrap();
+    wait_for("the next epoch", || node.status().epoch > epoch);
+    wait_for("its part", || node.status().is_active_masternode && !node.status().is_observer);
+    let payment = Wallet::new(&node, owner()).pay(&bob().address(), one()).unwrap();
+    node.wait_confirmed(&payment.txid, LONG).unwrap();
+    town.assert_same_money(&node);
+}
+
 /// The child of the test below: a bootstrap that goes on until it is killed.
 #[test]
 #[ignore = "it is started by another test"]
