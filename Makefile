@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-c test-python check bench soak fuzz clean
+.PHONY: help demo test test-rust test-c test-python check bench soak fuzz plant clean
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
@@ -50,6 +50,9 @@ soak: ## the long forms: kill -9 under load, many seeds, days of virtual time, l
 
 fuzz: ## gives every decoder and the engine inputs guided by coverage, FUZZ_SECONDS each
 	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),20) bash scripts/fuzz.sh
+
+plant: ## plants each known bug in a copy of the sources and sees its test fail; ONLY=k05 for some
+	python3 scripts/plant_bugs.py $(ONLY)
 
 clean: ## removes everything that was built
 	cargo clean

@@ -6,7 +6,9 @@
 //! whole process grows by less than [`GROWTH_MAX`], and what becomes of the attacker.
 //!
 //! `ATTACK=full` attacks with the whole weight, and prints how many payments a second were final
-//! before and during each attack, of those that one payer makes who waits 20 ms between them.
+//! before and during each attack, of those that one payer makes who waits 20 ms between them. The
+//! attacker then has the lowest priority: it is to cost what it makes the victim do, and not what
+//! it does on cores that would be its own elsewhere.
 //! Without it the numbers are those that a busy machine with two cores has done in seconds.
 
 use std::fs;
@@ -76,6 +78,10 @@ impl Attacked {
         let before = is_full().then(|| Before::measure(&traffic));
         let memory = resident("VmRSS");
         fs::write("/proc/self/clear_refs", "5").unwrap();
+        if is_full() {
+            // Of this thread, which attacks, and of those that it starts.
+            rustix::process::nice(19).unwrap();
+        }
         Attacked { cluster, events, traffic, memory, before, _alone: alone }
     }
 
