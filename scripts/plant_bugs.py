@@ -84,7 +84,7 @@ BUGS = [
         "        if second.voter < 200 {\n            return Ok(());\n        }\n"
         "        let set = self.finality.set();\n        let Some(offender)",
     ),
-    ("k15_one", "types/quorum.rs", "2 * n / 3 + 1", "n / 2"),
+    ("k15_one", "types/quorum.rs", "2 * n / 3 + 1", "n / 4"),
     # Ballots are not read back.
     (
         "k16_restart",

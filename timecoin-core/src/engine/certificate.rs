@@ -11,6 +11,7 @@ use crate::types::chain::Timestamp;
 use crate::types::hash::Txid;
 use crate::types::message::{CertInventory, Message, Request};
 use crate::types::verified::Verified;
+use crate::types::vote::Vote;
 
 impl Engine {
     pub(super) fn on_approve_certificate(
@@ -25,7 +26,7 @@ impl Engine {
             self.hold(from, epoch, VerifiedMessage::ApproveCertificate(certificate));
             return Ok(());
         }
-        self.recall_approve(&certificate.txid, &certificate.votes, now);
+        self.recall_vote(&Vote::Approve(certificate.txid), &certificate.votes, now);
         let mut milestones = Vec::new();
         self.finality.on_approve_certificate(certificate, &mut milestones);
         self.reach(milestones, Some(from), now, utxos)
@@ -43,6 +44,7 @@ impl Engine {
             self.hold(from, epoch, VerifiedMessage::FinalityCertificate(certificate));
             return Ok(());
         }
+        self.recall_vote(&Vote::Commit(certificate.txid), &certificate.votes, now);
         let mut milestones = Vec::new();
         self.finality.on_finality_certificate(certificate, &mut milestones);
         self.reach(milestones, Some(from), now, utxos)

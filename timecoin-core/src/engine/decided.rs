@@ -105,6 +105,7 @@ impl Engine {
         let hash = certificate.block;
         self.recall_commit(&certificate, now);
         let connected = self.connected_for_decision(&certificate, utxos)?;
+        self.check_finals(&connected.block)?;
         let connected = connected.decide(certificate.clone());
         self.tip_seals = self.consensus.commit_seals(certificate.round, hash).to_vec();
         self.tip_seals.extend(&certificate.seals);
@@ -139,6 +140,25 @@ impl Engine {
         self.connect(&block, utxos)?.ok_or_else(|| {
             Halt::Invariant(format!("decided block {} is not valid here", certificate.block))
         })
+    }
+
+    /// No block takes what a final transaction claims, but where more than `f` masternodes are
+    /// faulty: then this node confirms nothing more.
+    fn check_finals(&self, block: &VerifiedBlock) -> Result<(), Halt> {
+        for transaction in block.transactions() {
+            let txid = transaction.txid();
+            for outpoint in transaction.claims() {
+                let mut others = self.mempool.claimants(&outpoint).filter(|by| *by != txid);
+                if let Some(other) = others.find(|by| self.finality.is_final(by)) {
+                    let (height, hash) = (block.height(), block.hash());
+                    return Err(Halt::Invariant(format!(
+                        "block {hash} is decided at height {height} and spends {outpoint}, which \
+                         the final transaction {other} spends"
+                    )));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Masternodes whose Commit is not in the certificate may not have decided.
@@ -234,6 +254,7 @@ impl Engine {
         let set = self.state.masternodes.clone();
         let height = self.state.next_height();
         self.consensus = Consensus::new(height, epoch, set, own, self.round_timeout);
+        self.consensus.set_silent(self.is_silent());
         self.drop_stale_evidence();
         self.prepared_claims.forget();
         self.late.clear();

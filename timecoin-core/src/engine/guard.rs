@@ -72,6 +72,14 @@ pub enum Refused {
 /// The first half of a transaction id: enough to tell the votes of one epoch apart.
 type VoteId = [u8; 16];
 
+/// What was signed about one transaction.
+#[derive(Clone, Copy, Debug, Default)]
+struct Voted {
+    /// Approve or Reject.
+    first: Option<VoteKind>,
+    is_committed: bool,
+}
+
 /// Everything this masternode has signed that a later signature could contradict.
 #[derive(Clone, Debug)]
 pub struct SignGuard {
@@ -81,7 +89,7 @@ pub struct SignGuard {
     is_observing: bool,
     ballots: BTreeMap<(Height, Round, Phase), Choice>,
     given_up_for: Option<Round>,
-    votes: HashMap<VoteId, VoteKind>,
+    votes: HashMap<VoteId, Voted>,
     locks: Locks,
 }
 
@@ -199,11 +207,11 @@ impl SignGuard {
                 return Err(Refused::Held { outpoint, by });
             }
         }
-        if kind != VoteKind::Commit {
-            let known = *self.votes.entry(vote_id(&txid)).or_insert(kind);
-            if known != kind {
-                return Err(Refused::Vote { txid });
-            }
+        let voted = self.votes.entry(vote_id(&txid)).or_default();
+        if kind == VoteKind::Commit {
+            voted.is_committed = true;
+        } else if *voted.first.get_or_insert(kind) != kind {
+            return Err(Refused::Vote { txid });
         }
         match kind {
             VoteKind::Approve => claims.for_each(|claim| self.locks.approve(claim, txid)),
@@ -216,7 +224,16 @@ impl SignGuard {
     /// Whether an Approve or a Reject of a transaction was signed in this epoch. That is known
     /// still after a block has settled the transaction and everything else forgot it.
     pub fn has_voted(&self, txid: &Txid) -> bool {
-        self.votes.contains_key(&vote_id(txid))
+        self.votes.get(&vote_id(txid)).is_some_and(|voted| voted.first.is_some())
+    }
+
+    /// Whether this very vote was signed in this epoch.
+    pub fn has_voted_so(&self, vote: &Vote) -> bool {
+        let voted = self.votes.get(&vote_id(&vote.txid())).copied().unwrap_or_default();
+        match vote.kind() {
+            VoteKind::Commit => voted.is_committed,
+            first => voted.first == Some(first),
+        }
     }
 
     /// An Approve is released: a quorum rejected the transaction (F6).

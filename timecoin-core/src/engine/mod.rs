@@ -298,6 +298,11 @@ impl Engine {
         self.finality.approve_certificate(txid)
     }
 
+    /// Whether this masternode signs nothing until an epoch begins that it can't have been in.
+    pub fn is_observing(&self) -> bool {
+        self.guard.is_observing()
+    }
+
     /// This node's position in the set that decides the next block, if it may vote.
     pub fn own_index(&self) -> Option<MasternodeIndex> {
         self.finality.own()

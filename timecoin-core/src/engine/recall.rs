@@ -9,9 +9,8 @@ use super::output::{Event, Record, To};
 use crate::types::ballot::{Ballot, Choice};
 use crate::types::certificate::{CommitCertificate, PreparedCertificate, VoteCertificate};
 use crate::types::chain::Timestamp;
-use crate::types::hash::Txid;
 use crate::types::message::{Message, Request};
-use crate::types::vote::{VoteBatch, VoteKind};
+use crate::types::vote::{Vote, VoteBatch};
 
 /// How long a restarted masternode signs nothing, so that the others can show it what it signed;
 /// where the round timeout is shorter, that is it.
@@ -83,17 +82,17 @@ impl Engine {
         }
     }
 
-    /// An approve certificate, which may hold this masternode's Approve.
-    pub(super) fn recall_approve(
+    /// A certificate of votes of one kind on a transaction, which may hold this masternode's.
+    pub(super) fn recall_vote(
         &mut self,
-        txid: &Txid,
+        vote: &Vote,
         certificate: &VoteCertificate,
         now: Timestamp,
     ) {
         let Some(own) = self.finality.own() else { return };
         let is_own = certificate.votes.iter().any(|proof| proof.voter == own);
-        if is_own && !self.guard.has_voted(txid) {
-            self.observe(format!("Approve of {txid}"), now);
+        if is_own && !self.guard.has_voted_so(vote) {
+            self.observe(format!("{:?} of {}", vote.kind(), vote.txid()), now);
         }
     }
 
@@ -102,10 +101,9 @@ impl Engine {
         if Some(batch.voter) != self.finality.own() {
             return;
         }
-        let firsts = batch.votes.iter().filter(|vote| vote.kind() != VoteKind::Commit);
-        let unknown = firsts.map(|vote| vote.txid()).find(|txid| !self.guard.has_voted(txid));
-        if let Some(txid) = unknown {
-            self.observe(format!("vote on {txid}"), now);
+        let unknown = batch.votes.iter().find(|vote| !self.guard.has_voted_so(vote));
+        if let Some(vote) = unknown {
+            self.observe(format!("{:?} of {}", vote.kind(), vote.txid()), now);
         }
     }
 

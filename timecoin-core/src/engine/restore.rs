@@ -8,7 +8,7 @@ use super::Engine;
 use super::output::{Halt, Record};
 use crate::consensus::Restored;
 use crate::ledger::block::verify_block;
-use crate::ledger::transaction::{Spend, SpendError, check_spend};
+use crate::ledger::transaction::{Spend, SpendError, TransactionError, check_spend};
 use crate::ledger::view::UtxoView;
 use crate::types::ballot::{Choice, SignedBallot};
 use crate::types::block::Block;
@@ -56,6 +56,8 @@ impl Engine {
             self.finality.freeze();
             self.guard.freeze();
         }
+        // Before anything is counted, which could make a promise due.
+        self.ask_first(is_new, now);
         // Ballots first: counting votes makes Commits due, and a block that this masternode has
         // Prepared may stand against them (F5a).
         let of_epoch = records.into_iter().filter(|record| record.epoch() == epoch);
@@ -98,7 +100,6 @@ impl Engine {
                 | Record::Violation(_) => {}
             }
         }
-        self.ask_first(is_new, now);
         if is_epoch_end && !self.is_silent() {
             self.send_inventory(now);
         }
@@ -122,25 +123,29 @@ impl Engine {
         if view.confirmed_at(&txid)?.is_some() {
             return Ok(true);
         }
-        let spend: Option<Spend> = match check_spend(&transaction, &self.spend_context(), &view) {
-            Ok(spend) => Some(spend),
-            Err(SpendError::View(error)) => return Err(error.into()),
-            Err(SpendError::Invalid(error)) if error.is_settled() => return Ok(false),
-            Err(SpendError::Invalid(_)) => None,
-        };
+        let spend: Result<Spend, Option<OutPoint>> =
+            match check_spend(&transaction, &self.spend_context(), &view) {
+                Ok(spend) => Ok(spend),
+                Err(SpendError::View(error)) => return Err(error.into()),
+                Err(SpendError::Invalid(error)) if error.is_settled() => return Ok(false),
+                Err(SpendError::Invalid(TransactionError::UnknownInput { outpoint })) => {
+                    Err(Some(outpoint))
+                }
+                Err(SpendError::Invalid(_)) => {
+                    Err(transaction.inputs.first().map(|input| input.previous_output))
+                }
+            };
         self.restored.insert(txid, transaction.clone());
         match spend {
-            Some(spend) => {
+            Ok(spend) => {
                 self.mempool.admit_pinned(transaction, spend, now);
                 self.finality.note_known(txid);
             }
             // Its parent is final, and the proof of that comes again from the others.
-            None => {
-                let missing = transaction.inputs.first().map(|input| input.previous_output);
-                if let Some(missing) = missing {
-                    self.mempool.wait(transaction, missing, None, now).ok();
-                }
+            Err(Some(missing)) => {
+                self.mempool.wait(transaction, missing, None, now).ok();
             }
+            Err(None) => {}
         }
         Ok(true)
     }

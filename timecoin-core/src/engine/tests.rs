@@ -5,5 +5,6 @@ mod behind;
 mod cluster;
 mod late;
 mod many;
+mod older;
 mod restart;
 mod solo;

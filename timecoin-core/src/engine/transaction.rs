@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::output::{Event, Halt, Output, Rejection, Submission, To, TransactionStatus};
-use crate::finality::Verdict;
+use crate::finality::{TxVotes, Verdict};
 use crate::ledger::transaction::{Spend, SpendError, TransactionError, check_spend};
 use crate::ledger::view::UtxoView;
 use crate::mempool::{AdmitError, Source, WaitError};
@@ -73,6 +73,7 @@ impl Engine {
                 }
                 self.announce(&transaction, TransactionStatus::Pending);
                 self.consider(&txid);
+                self.resume_votes(txid, now, utxos)?;
                 Ok(Ok(txid))
             }
         }
@@ -123,8 +124,8 @@ impl Engine {
                 Ok(())
             }
             Judged::Valid(spend) => {
-                self.prove_double_spend(&transaction);
                 if self.admit(&transaction, spend, now).is_ok() {
+                    self.prove_double_spend(&transaction);
                     let status = TransactionStatus::Pending;
                     self.notify(Event::Transaction { transaction, status });
                     self.consider(&txid);
@@ -164,7 +165,9 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(), Rejection> {
         let votes = self.finality.get(&transaction.txid());
-        let admitted = if votes.is_some_and(|votes| votes.is_certified() || votes.is_final()) {
+        let stays =
+            |votes: &TxVotes| votes.is_certified() || votes.is_final() || votes.has_promise();
+        let admitted = if votes.is_some_and(stays) {
             Ok(self.mempool.admit_pinned(transaction.clone(), spend, now))
         } else {
             self.mempool.admit(transaction.clone(), spend, now)
@@ -215,7 +218,8 @@ impl Engine {
         }
     }
 
-    /// An owner who signs two payments of one output is told of to everybody.
+    /// An owner who signs two payments of one output is told of to everybody, once for each
+    /// payment that is admitted: what is not admitted would be told of whenever it comes.
     fn prove_double_spend(&mut self, transaction: &VerifiedTransaction) {
         let conflicts = self.mempool.conflicts(transaction);
         let Some((_, other)) = conflicts.first() else { return };

@@ -105,7 +105,7 @@ impl TxVotes {
     }
 
     /// Whether this masternode holds its claims, by a live Approve or a Commit.
-    pub(super) fn has_promise(&self) -> bool {
+    pub fn has_promise(&self) -> bool {
         let is_approved = matches!(self.own, Some(Decision::Approved { backlog_bytes: Some(_) }));
         is_approved || self.own_commit
     }

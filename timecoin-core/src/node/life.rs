@@ -143,7 +143,10 @@ impl Node {
         let violation = engine_config.records.iter().find_map(Record::violation).cloned();
         let engine = Engine::new(engine_config);
         let repairs = repairs.into_iter().map(|what| NodeEventKind::Repaired { what: what.into() });
+        let is_observer = engine.is_observing();
+        let recorded = is_observer.then(|| "its vote log says that it observes".to_owned());
         let observing = must_observe
+            .or(recorded)
             .as_deref()
             .map(|reason| NodeEventKind::Observing { reason: reason.into() });
         let violated = violation.as_ref().into_iter().flat_map(|violation| {
@@ -166,7 +169,7 @@ impl Node {
             peers: outside.peers,
             gate: Gate::default(),
             is_crashed: AtomicBool::new(false),
-            is_observer: AtomicBool::new(must_observe.is_some()),
+            is_observer: AtomicBool::new(is_observer),
             n_serving: AtomicUsize::new(0),
             retire_before: AtomicU64::new(0),
             chain,

@@ -6,11 +6,13 @@ use super::cluster::Cluster;
 use crate::engine::input::Input;
 use crate::engine::output::TransactionStatus;
 use crate::params::BlockProduction;
+use crate::types::amount::Amount;
 use crate::types::chain::Height;
 use crate::types::encode::encode;
 use crate::types::hash::Txid;
 use crate::types::keys::KeyPair;
 use crate::types::message::Message;
+use crate::types::transaction::{OutPoint, Transaction, TxOutput};
 use crate::types::vote::{Vote, VoteBatch};
 
 #[test]
@@ -134,4 +136,31 @@ fn approve(cluster: &Cluster, node: usize, txid: Txid) -> VoteBatch {
     let voter = set.index_of(&keys.public()).unwrap();
     let votes = vec![Vote::Approve(txid)];
     VoteBatch::sign(cluster.chain.id(), finality.epoch(), set.hash(), voter, votes, keys)
+}
+
+/// Its first input is a confirmed coin and its second the output of a payment that is final at the
+/// others only: it waits for that payment, and not for the coin.
+#[test]
+fn a_recorded_payment_waits_for_the_parent_that_is_missing() {
+    let mut cluster = Cluster::new(4, |_| {});
+    let bob = KeyPair::from_seed(b"bob");
+    let parent = cluster.payment(0, &bob, 5_000_000);
+    cluster.submit(0, &parent).unwrap();
+    cluster.settle();
+    let coin = cluster.chain.genesis().outputs().nth(1).unwrap();
+    let change = OutPoint::new(parent.txid(), 1);
+    let value = coin.1.value.units() + parent.outputs[1].value.units() - 20_000;
+    let owner = cluster.owner.public();
+    let outputs = vec![TxOutput { value: Amount::from_units(value), address: bob.address() }];
+    let mut child = Transaction::transfer(&[(coin.0, owner), (change, owner)], outputs);
+    child.sign_all(cluster.chain.id(), &cluster.owner);
+    cluster.submit(0, &child).unwrap();
+    cluster.settle();
+    assert_eq!(cluster.last_status(0, &child.txid()), Some(TransactionStatus::Finalized));
+    cluster.crash(0);
+    cluster.start(0);
+    cluster.settle();
+    cluster.advance(Duration::from_secs(5));
+    assert!(cluster.engine(0).mempool().contains(&child.txid()));
+    assert!(cluster.engine(0).finality().is_final(&child.txid()));
 }
