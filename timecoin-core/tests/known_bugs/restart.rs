@@ -312,3 +312,25 @@ fn k18_older_backup_is_restored() {
         assert!(tap.ballots().iter().rev().take(60).any(|(n, b)| *n == 2 && is_heard(b)));
     }
 }
+
+/// The same at many moments of a height and of a payment: of what it signed and has no more, the
+/// last round's ballots may be all.
+#[test]
+fn k18_older_backup_of_any_moment_is_restored() {
+    for seed in 0..80 {
+        let mut config = config(4, seed);
+        config.workload = Workload::good(4);
+        let mut sim = start(config);
+        let tap = watch(&mut sim);
+        let node = (seed % 4) as usize;
+        advance(&mut sim, Duration::from_millis(3_000 + 613 * seed % 7_000));
+        let backup = sim.node(node).disk().clone();
+        advance(&mut sim, Duration::from_millis(37 * seed % 2_900));
+        sim.crash(node).expect("nothing breaks");
+        advance(&mut sim, Duration::from_millis(911 * seed % 5_000));
+        sim.restore_backup(node, backup);
+        sim.restart(node).expect("nothing breaks");
+        advance(&mut sim, Duration::from_secs(10));
+        tap.assert_no_contradiction(&[0, 1, 2, 3]);
+    }
+}
