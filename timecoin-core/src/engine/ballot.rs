@@ -11,15 +11,11 @@ use crate::ledger::view::UtxoView;
 use crate::types::ballot::{Ballot, Choice, SignedBallot};
 use crate::types::block::Block;
 use crate::types::certificate::PreparedCertificate;
-use crate::types::chain::{Epoch, Height, Round, Timestamp};
+use crate::types::chain::{Height, Round, Timestamp};
 use crate::types::evidence::{Contradiction, Evidence};
 use crate::types::hash::BlockHash;
 use crate::types::message::{Message, Request, RoundChange};
 use crate::types::verified::Verified;
-
-/// Messages of later heights that are kept until then, from all peers and from one.
-pub(super) const HELD_MAX: usize = 4_096;
-const HELD_PER_PEER_MAX: usize = 64;
 
 /// Where a message stands against the height that is being decided.
 pub(super) enum Place {
@@ -91,8 +87,11 @@ impl Engine {
             return Place::Elsewhere;
         }
         if ballot.height > next {
-            self.timers.ask(from, now, ballot.height > next.next());
-            self.hold(from, ballot.epoch, message);
+            let is_far_ahead = ballot.height > next.next();
+            self.timers.ask(from, now, is_far_ahead);
+            if !is_far_ahead && ballot.epoch == self.finality.epoch() {
+                self.hold(from, message);
+            }
             return Place::Elsewhere;
         }
         let fits =
@@ -114,17 +113,6 @@ impl Engine {
     pub(super) fn answer_with_block(&mut self, from: Option<PeerId>, height: Height) {
         if let Some(from) = from {
             self.outputs.push_back(Output::Serve(from, Request::Decided(height)));
-        }
-    }
-
-    /// Keeps a message until its height or epoch begins, so many from each peer.
-    pub(super) fn hold(&mut self, from: PeerId, epoch: Epoch, message: VerifiedMessage) {
-        if epoch < self.finality.epoch() {
-            return;
-        }
-        let n_held = self.held.iter().filter(|(peer, _)| *peer == from).count();
-        if self.held.len() < HELD_MAX && n_held < HELD_PER_PEER_MAX {
-            self.held.push_back((from, message));
         }
     }
 

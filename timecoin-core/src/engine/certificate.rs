@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Engine;
-use super::input::{PeerId, VerifiedMessage};
+use super::input::PeerId;
 use super::output::{Halt, To};
 use crate::ledger::view::UtxoView;
 use crate::types::certificate::{ApproveCertificate, FinalityCertificate};
@@ -22,8 +22,6 @@ impl Engine {
         utxos: &dyn UtxoView,
     ) -> Result<(), Halt> {
         if certificate.votes.epoch != self.finality.epoch() {
-            let epoch = certificate.votes.epoch;
-            self.hold(from, epoch, VerifiedMessage::ApproveCertificate(certificate));
             return Ok(());
         }
         self.recall_vote(&Vote::Approve(certificate.txid), &certificate.votes, now);
@@ -40,8 +38,6 @@ impl Engine {
         utxos: &dyn UtxoView,
     ) -> Result<(), Halt> {
         if certificate.votes.epoch != self.finality.epoch() {
-            let epoch = certificate.votes.epoch;
-            self.hold(from, epoch, VerifiedMessage::FinalityCertificate(certificate));
             return Ok(());
         }
         self.recall_vote(&Vote::Commit(certificate.txid), &certificate.votes, now);
@@ -59,8 +55,6 @@ impl Engine {
         utxos: &dyn UtxoView,
     ) -> Result<(), Halt> {
         if inventory.epoch != self.finality.epoch() {
-            let epoch = inventory.epoch;
-            self.hold(from, epoch, VerifiedMessage::CertInventory(inventory));
             return Ok(());
         }
         let mut missing: Vec<Txid> = Vec::new();

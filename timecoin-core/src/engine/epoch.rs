@@ -14,9 +14,6 @@ use crate::types::message::{CertInventory, Message};
 use crate::types::transaction::TxKind;
 use crate::types::verified::{Verified, VerifiedTransaction};
 
-/// Messages of the next epoch that are kept for one peer until this one is over.
-pub(super) const HELD_UNVERIFIED_PER_PEER_MAX: usize = 64;
-
 impl Engine {
     /// The last block of the epoch is next: no new Approve or Commit, and everybody is told
     /// what this masternode has Committed and not seen confirmed.
@@ -70,9 +67,8 @@ impl Engine {
     ) {
         if epoch > self.finality.epoch() {
             self.timers.ask(from, now, epoch > self.finality.epoch().next());
-            let n_held = self.held_unverified.iter().filter(|(peer, _)| *peer == from).count();
-            if epoch == self.finality.epoch().next() && n_held < HELD_UNVERIFIED_PER_PEER_MAX {
-                self.held_unverified.push_back((from, message));
+            if epoch == self.finality.epoch().next() {
+                self.hold_unverified(from, message);
             }
             return;
         }

@@ -11,6 +11,7 @@ mod decided;
 mod epoch;
 mod evidence;
 mod guard;
+mod held;
 pub mod input;
 pub mod output;
 mod proposal;
@@ -53,6 +54,7 @@ use crate::types::masternode_set::{MasternodeIndex, MasternodeSet};
 use crate::types::message::{Message, Proposal};
 use crate::types::verified::{Verified, VerifiedTransaction};
 use behind::Told;
+use held::Held;
 use input::{Input, PeerId, VerifiedMessage};
 use output::{Event, Halt, Output, Record, To};
 use proposal::PreparedClaims;
@@ -98,8 +100,8 @@ pub struct Engine {
     outputs: VecDeque<Output>,
     timers: Timers,
     restore: Option<Restore>,
-    held: VecDeque<(PeerId, VerifiedMessage)>,
-    held_unverified: VecDeque<(PeerId, Message)>,
+    held: Held<VerifiedMessage>,
+    held_unverified: Held<Message>,
     late: BTreeSet<(PeerId, Phase)>,
     latest_blocks: LatestBlocks,
     /// Who was sent a block because of a message about it.
@@ -162,8 +164,8 @@ impl Engine {
             outputs: VecDeque::new(),
             timers: Timers::default(),
             restore: Some(Restore::new(records)),
-            held: VecDeque::new(),
-            held_unverified: VecDeque::new(),
+            held: Held::default(),
+            held_unverified: Held::default(),
             late: BTreeSet::new(),
             latest_blocks,
             told_blocks: Told::new(1, round_timeout),

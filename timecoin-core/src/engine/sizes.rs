@@ -1,9 +1,8 @@
 //! How much the engine keeps, against the bounds that peers can't make it pass.
 
 use super::Engine;
-use super::ballot::HELD_MAX;
-use super::epoch::HELD_UNVERIFIED_PER_PEER_MAX;
 use super::evidence::EVIDENCE_MAX;
+use super::held::{HELD_BYTES_MAX, HELD_MAX};
 use crate::consensus::{BLOCKS_MAX, ROUNDS_PER_VOTER_MAX};
 use crate::finality::UNKNOWN_PER_VOTER_MAX;
 
@@ -20,7 +19,7 @@ pub struct TableSize {
 
 impl Engine {
     /// Every table that peers can fill, for metrics and tests.
-    pub fn table_sizes(&self) -> [TableSize; 10] {
+    pub fn table_sizes(&self) -> [TableSize; 12] {
         let n = self.finality.set().len();
         let limits = self.mempool.limits();
         let table = |name, len, len_max| TableSize { name, len, len_max };
@@ -31,11 +30,9 @@ impl Engine {
             table("mempool", self.mempool.len(), known),
             table("waiting", self.mempool.waiting_len(), limits.waiting_max),
             table("held", self.held.len(), HELD_MAX),
-            table(
-                "held unverified",
-                self.held_unverified.len(),
-                HELD_UNVERIFIED_PER_PEER_MAX.saturating_mul(2 * n + 64),
-            ),
+            table("held bytes", self.held.bytes(), HELD_BYTES_MAX),
+            table("held unverified", self.held_unverified.len(), HELD_MAX),
+            table("held unverified bytes", self.held_unverified.bytes(), HELD_BYTES_MAX),
             table("evidence", self.evidence.len(), EVIDENCE_MAX),
             table("ballots", consensus.ballots, 2 * n * ROUNDS_PER_VOTER_MAX),
             table("blocks", consensus.blocks, 2 * BLOCKS_MAX + 2 * n * ROUNDS_PER_VOTER_MAX),

@@ -3,6 +3,7 @@
 
 mod behind;
 mod cluster;
+mod held;
 mod late;
 mod many;
 mod older;

@@ -138,7 +138,6 @@ impl Engine {
         utxos: &dyn UtxoView,
     ) -> Result<(), Halt> {
         if batch.epoch != self.finality.epoch() {
-            self.hold(from, batch.epoch, super::VerifiedMessage::Votes(Arc::clone(batch)));
             return Ok(());
         }
         self.recall_votes(batch, now);
