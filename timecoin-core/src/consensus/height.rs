@@ -193,6 +193,14 @@ impl Consensus {
         self.is_ready = is_ready;
     }
 
+    /// Whether this node is the proposer of its round and has not proposed in it.
+    pub fn is_to_propose(&self) -> bool {
+        let round = self.state.round;
+        let is_first = self.proposed.is_none_or(|proposed| proposed < round);
+        let is_open = self.state.position == Position::Waiting;
+        is_first && is_open && self.own == Some(self.set.proposer(self.height, round))
+    }
+
     /// Says whether this node signs nothing for a while: it takes decisions, and no other step.
     pub fn set_silent(&mut self, is_silent: bool) {
         self.is_silent = is_silent;
@@ -430,15 +438,12 @@ impl Consensus {
 
     fn may_propose(&self) -> bool {
         let round = self.state.round;
-        let is_proposer = self.own == Some(self.set.proposer(self.height, round));
-        let is_first = self.proposed.is_none_or(|proposed| proposed < round);
-        let is_open = self.state.position == Position::Waiting;
         let may = if round == Round::ZERO {
             self.is_due
         } else {
             self.changes_to(round).count() >= self.set.quorum()
         };
-        is_proposer && is_first && is_open && may && self.has_what_it_proposes(round)
+        self.is_to_propose() && may && self.has_what_it_proposes(round)
     }
 
     fn changes_to(&self, round: Round) -> impl Iterator<Item = &RoundChange> {

@@ -129,7 +129,7 @@ impl Engine {
         if self.is_halted {
             return Ok(());
         }
-        self.consensus.set_ready(self.is_ready_to_build());
+        self.check_ready_to_build(now);
         while let Some(step) = self.consensus.next_step(now) {
             match step {
                 Step::Propose(round, justification) => {
@@ -140,7 +140,7 @@ impl Engine {
                 Step::ChangeRound(round, prepared) => self.change_round(round, prepared, now),
                 Step::Decide(certificate) => self.decide(certificate, now, utxos)?,
             }
-            self.consensus.set_ready(self.is_ready_to_build());
+            self.check_ready_to_build(now);
         }
         Ok(())
     }

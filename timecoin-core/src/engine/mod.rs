@@ -45,7 +45,7 @@ use crate::mempool::{Mempool, MempoolLimits};
 use crate::params::Chain;
 use crate::types::ballot::{Phase, PreparedBlock};
 use crate::types::certificate::{ApproveCertificate, FinalityCertificate, Seal};
-use crate::types::chain::Timestamp;
+use crate::types::chain::{Height, Round, Timestamp};
 use crate::types::evidence::Evidence;
 use crate::types::hash::{BlockHash, EvidenceId, Txid};
 use crate::types::keys::{KeyPair, Signature};
@@ -54,6 +54,7 @@ use crate::types::masternode_set::{MasternodeIndex, MasternodeSet};
 use crate::types::message::{Message, Proposal};
 use crate::types::verified::{Verified, VerifiedTransaction};
 use behind::Told;
+use certificate::Pages;
 use held::Held;
 use input::{Input, PeerId, VerifiedMessage};
 use output::{Event, Halt, Output, Record, To};
@@ -111,6 +112,9 @@ pub struct Engine {
     /// When the tip was decided here; none for the one of an earlier life.
     decided_at: Option<Timestamp>,
     unknown: Unknown,
+    pages: Pages,
+    /// The last round in which a refused proposal was answered with reasons.
+    reasons_told: Option<(Height, Round)>,
     last_proposal: Option<Proposal>,
     /// Commits to the tip that were verified here, in the round of its certificate.
     tip_seals: Vec<Seal>,
@@ -172,6 +176,8 @@ impl Engine {
             told_finals: Told::new(FINALS_TOLD_MAX, round_timeout),
             decided_at: None,
             unknown: Unknown::default(),
+            pages: Pages::default(),
+            reasons_told: None,
             last_proposal: None,
             tip_seals: Vec::new(),
             prepared_claims: PreparedClaims::default(),

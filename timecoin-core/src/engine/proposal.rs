@@ -18,6 +18,9 @@ use crate::types::message::Message;
 use crate::types::transaction::OutPoint;
 use crate::types::verified::VerifiedTransaction;
 
+/// Certificates that answer one refused proposal.
+pub(super) const REASONS_MAX: usize = 32;
+
 /// Which transactions of blocks that this masternode has Prepared take which outpoints (F5a);
 /// built when it is first asked for.
 #[derive(Clone, Debug, Default)]
@@ -154,12 +157,28 @@ impl Engine {
                 }
             }
         }
-        for txid in &reasons {
-            if let Some(certificate) = self.finality.approve_certificate(txid) {
-                self.send(To::All, Message::ApproveCertificate((*certificate).clone()));
+        self.tell_reasons(&reasons);
+        Ok(reasons.is_empty())
+    }
+
+    /// Shows the masternodes why a proposal is refused: once in a round, since the same one may
+    /// come again and again, and not more than a few of very many reasons, since making a
+    /// certificate takes a while.
+    fn tell_reasons(&mut self, reasons: &[Txid]) {
+        let place = (self.consensus.height(), self.consensus.round());
+        if reasons.is_empty() || self.reasons_told == Some(place) {
+            return;
+        }
+        self.reasons_told = Some(place);
+        let own = self.keys.as_ref().map(crate::types::keys::KeyPair::public);
+        let members = self.finality.set().members().iter().map(|member| member.consensus_key);
+        let peers: Vec<PeerId> = members.filter(|key| Some(*key) != own).collect();
+        for txid in reasons.iter().take(REASONS_MAX) {
+            let Some(certificate) = self.finality.approve_certificate(txid) else { continue };
+            for peer in &peers {
+                self.send(To::Peer(*peer), Message::ApproveCertificate((*certificate).clone()));
             }
         }
-        Ok(reasons.is_empty())
     }
 
     /// What this masternode committed to and these transactions contradict.

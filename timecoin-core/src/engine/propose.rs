@@ -51,15 +51,18 @@ impl Selection {
 impl Engine {
     /// At the end of an epoch a proposer waits until a quorum has told what it committed to,
     /// and until it has all of that. An inventory of things that do not exist never counts.
-    pub(super) fn is_ready_to_build(&self) -> bool {
-        if !self.chain.params().is_epoch_end(self.state.next_height()) {
-            return true;
-        }
-        let is_here = |txid: &Txid| {
-            let is_certified = self.finality.get(txid).is_some_and(|votes| votes.is_certified());
-            is_certified && self.mempool.contains(txid)
-        };
-        self.inventories.n_complete(is_here) >= self.finality.set().quorum()
+    /// Walking the inventories takes a while: only who is to propose does.
+    pub(super) fn check_ready_to_build(&mut self, now: Timestamp) {
+        let is_end = self.chain.params().is_epoch_end(self.state.next_height());
+        let is_asked = is_end && self.consensus.is_to_propose();
+        let is_ready = !is_end || is_asked && self.has_inventories();
+        self.pages.wait(is_asked && !is_ready, now);
+        self.consensus.set_ready(is_ready);
+    }
+
+    fn has_inventories(&self) -> bool {
+        let n_complete = self.inventories.n_complete(|txid| self.is_includable(txid));
+        n_complete >= self.finality.set().quorum()
     }
 
     /// Proposes the prepared block that the justification proves, or builds one (B1).
@@ -176,8 +179,8 @@ impl Engine {
         let named = self.inventories.union();
         let open = self.finality.open_commits();
         for txid in open.iter().chain(&named) {
-            let is_certified = self.finality.get(txid).is_some_and(|votes| votes.is_certified());
-            if let Some(entry) = self.mempool.get(txid).filter(|_| is_certified) {
+            let is_includable = self.is_includable(txid);
+            if let Some(entry) = self.mempool.get(txid).filter(|_| is_includable) {
                 selection.add(&entry.transaction);
             }
         }

@@ -2,6 +2,7 @@
 //! and with losses that a seed decides, on a clock that stands still unless a test moves it.
 
 mod behind;
+mod boundary;
 mod cluster;
 mod held;
 mod late;

@@ -145,6 +145,7 @@ impl Engine {
         self.expire_waiting(now);
         self.ask_if_behind(now);
         self.ask_for_unknown(now, utxos)?;
+        self.ask_for_inventories(now, utxos)?;
         self.repeat_if_undecided(now);
         Ok(())
     }
@@ -155,7 +156,8 @@ impl Engine {
         let expiry = self.mempool.next_expiry();
         let round = self.consensus.timer();
         let unknown = self.unknown.ask_at();
-        [due, round, self.timers.repeat_at, ask, unknown, expiry, self.silent_until]
+        let pages = self.pages.ask_at();
+        [due, round, self.timers.repeat_at, ask, unknown, pages, expiry, self.silent_until]
             .into_iter()
             .flatten()
             .min()

@@ -127,7 +127,9 @@ pub fn verify_message(
         }
         Message::CertInventory(inventory) => {
             let set = context.set_named(inventory.epoch, &inventory.set_hash)?;
-            signed(inventory.is_signed(chain_id, set), "certificate inventory")?;
+            let n_max = context.chain.params().block_transactions_max as usize;
+            let is_sized = inventory.txids.len() <= n_max;
+            signed(is_sized && inventory.is_signed(chain_id, set), "certificate inventory")?;
             VerifiedMessage::CertInventory(Verified::vouch(inventory))
         }
         Message::DoubleSpend(proof) => {

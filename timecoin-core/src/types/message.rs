@@ -19,8 +19,12 @@ use super::masternode_set::{MasternodeIndex, MasternodeSet};
 use super::transaction::Transaction;
 use super::vote::VoteBatch;
 
-/// The most ids a [`Request`] or a [`CertInventory`] may name: a full block's worth.
+/// The most ids a [`Request`] may name: a full block's worth by default.
 pub const IDS_MAX: usize = 10_000;
+
+/// The most ids a [`CertInventory`] may name: the most transactions of a block that a genesis may
+/// allow, 3.2 MB. What can be Committed in an epoch fits one block (F9).
+pub const INVENTORY_IDS_MAX: usize = 100_000;
 
 /// The most bytes of a message on the wire (PROTOCOL 8, frame).
 pub const FRAME_BYTES_MAX: usize = 8_000_000;
@@ -128,7 +132,7 @@ impl CertInventory {
     /// Whether it is within bounds, ascending, and signed by its voter, a member of `set`.
     pub fn is_signed(&self, chain_id: &ChainId, set: &MasternodeSet) -> bool {
         let ascending = self.txids.windows(2).all(|pair| pair[0] < pair[1]);
-        if !ascending || self.txids.len() > IDS_MAX || self.set_hash != set.hash() {
+        if !ascending || self.txids.len() > INVENTORY_IDS_MAX || self.set_hash != set.hash() {
             return false;
         }
         let message = inventory_message(chain_id, self.epoch, &self.set_hash, &self.txids);

@@ -97,6 +97,8 @@ pub(super) struct Cluster {
     random: u64,
     mempool: MempoolLimits,
     pub(super) loss_percent: u64,
+    /// Messages that never arrive.
+    pub(super) lost: Option<fn(&Message) -> bool>,
     pub(super) is_shuffled: bool,
 }
 
@@ -139,6 +141,7 @@ impl Cluster {
             random: 1,
             mempool,
             loss_percent: 0,
+            lost: None,
             is_shuffled: false,
         };
         for index in 0..n {
@@ -260,6 +263,9 @@ impl Cluster {
     }
 
     fn send(&mut self, from: usize, to: &To, message: &Message) {
+        if self.lost.is_some_and(|is_lost| is_lost(message)) {
+            return;
+        }
         let bytes = encode(message);
         for index in 0..self.nodes.len() {
             let is_addressed = match to {

@@ -146,6 +146,6 @@ fn an_inventory_ascends_and_is_signed() {
         };
         sign((0..n).map(numbered).collect())
     };
-    assert!(is_signed(&many(IDS_MAX)));
-    assert!(!is_signed(&many(IDS_MAX + 1)));
+    assert!(is_signed(&many(INVENTORY_IDS_MAX)));
+    assert!(!is_signed(&many(INVENTORY_IDS_MAX + 1)));
 }
