@@ -21,6 +21,7 @@ mod request;
 mod restore;
 mod settled;
 mod sizes;
+mod supports;
 mod timeout;
 mod transaction;
 mod unknown;

@@ -10,3 +10,4 @@ mod many;
 mod older;
 mod restart;
 mod solo;
+mod supports;

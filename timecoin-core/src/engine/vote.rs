@@ -1,11 +1,11 @@
 //! Votes: this masternode's own on their way out, everybody's on their way in.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Engine;
 use super::input::PeerId;
-use super::output::{Event, Halt, Record, Rejection, To, TransactionStatus};
+use super::output::{Event, Halt, Rejection, To, TransactionStatus};
 use crate::finality::{Milestone, TxVotes};
 use crate::ledger::view::UtxoView;
 use crate::mempool::Mempool;
@@ -16,12 +16,8 @@ use crate::types::keys::{KeyPair, Signature};
 use crate::types::message::Message;
 use crate::types::transaction::OutPoint;
 use crate::types::verified::{Verified, VerifiedTransaction};
-use crate::types::vote::{BATCH_VOTES_MAX, RejectReason, Vote, VoteBatch, VoteKind};
+use crate::types::vote::{RejectReason, Vote, VoteBatch, VoteKind};
 use crate::votes::VoteRef;
-
-/// Batches that are remembered while a record is made; looking further back costs more than
-/// asking the table of what is recorded.
-const LEANED_ON_MAX: usize = 16;
 
 impl Engine {
     /// Signs the votes that were gathered, records them, sends them, and counts them like
@@ -29,7 +25,11 @@ impl Engine {
     pub(super) fn sign_votes(&mut self, now: Timestamp, utxos: &dyn UtxoView) -> Result<(), Halt> {
         while self.finality.has_outbox() {
             let votes = self.finality.take_outbox();
-            for chunk in votes.chunks(BATCH_VOTES_MAX) {
+            let mut left = &votes[..];
+            while let Some((chunk, rest)) = left.split_at_checked(self.n_recordable(left))
+                && !chunk.is_empty()
+            {
+                left = rest;
                 let Some(batch) = self.sign_batch(chunk) else { continue };
                 let batch = Arc::new(Verified::vouch(batch));
                 let record = self.record_votes(&batch);
@@ -65,46 +65,6 @@ impl Engine {
 
     pub(super) fn claims_of(&self, txid: &Txid) -> impl Iterator<Item = OutPoint> + Clone {
         claims_of(&self.mempool, &self.restored, txid)
-    }
-
-    /// What stands behind the votes of a batch and is not in the log yet: the transactions, and
-    /// the Approves that allow its Commits.
-    fn record_votes(&mut self, batch: &Arc<Verified<VoteBatch>>) -> Record {
-        let mut transactions = Vec::new();
-        let mut supports = Vec::new();
-        let mut certificates = Vec::new();
-        let mut leaned_on: VecDeque<Arc<Verified<VoteBatch>>> = VecDeque::new();
-        self.recorded.batches.insert(batch.signature);
-        for vote in batch.votes.iter().filter(|vote| vote.kind() != VoteKind::Reject) {
-            let txid = vote.txid();
-            if self.recorded.transactions.insert(txid) {
-                let entry = self.mempool.get(&txid);
-                transactions.extend(entry.map(|entry| entry.transaction.transaction().clone()));
-            }
-            if vote.kind() != VoteKind::Commit {
-                continue;
-            }
-            let Some(votes) = self.finality.get(&txid) else { continue };
-            if let Some(certificate) = votes.received_certificate() {
-                if self.recorded.certificates.insert(txid) {
-                    let certificate: &crate::types::certificate::ApproveCertificate = certificate;
-                    certificates.push(Arc::new(certificate.clone()));
-                }
-                continue;
-            }
-            for support in votes.tally().votes(VoteKind::Approve).map(VoteRef::batch) {
-                // Most votes of a batch lean on the same few batches.
-                if leaned_on.iter().any(|known| Arc::ptr_eq(known, support)) {
-                    continue;
-                }
-                leaned_on.push_front(Arc::clone(support));
-                leaned_on.truncate(LEANED_ON_MAX);
-                if self.recorded.batches.insert(support.signature) {
-                    supports.push(Arc::new(VoteBatch::clone(support)));
-                }
-            }
-        }
-        Record::Votes { batch: VoteBatch::clone(batch), transactions, supports, certificates }
     }
 
     fn notify_approved(&mut self, batch: &VoteBatch) {

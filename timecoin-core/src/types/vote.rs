@@ -159,16 +159,25 @@ impl VoteBatch {
         VoteBatch { epoch, set_hash, voter, votes, signature }
     }
 
-    /// Whether the number of votes is allowed and the voter, a member of `set`, signed them.
+    /// Whether the number of votes is allowed, none is there twice, and the voter, a member of
+    /// `set`, signed them. Nobody honest says twice what counts once; repetition would only make
+    /// the batch long, which is kept for each vote in it.
     pub fn is_signed(&self, chain_id: &ChainId, set: &MasternodeSet) -> bool {
         let sized = (1..=BATCH_VOTES_MAX).contains(&self.votes.len());
         let Some(key) = set.voting_key(self.voter) else { return false };
-        if !sized || self.set_hash != set.hash() {
+        if !sized || self.set_hash != set.hash() || self.repeats_itself() {
             return false;
         }
         let root = votes_root(&self.votes);
         let message = batch_message(chain_id, self.epoch, &self.set_hash, &root);
         key.verify(message.as_bytes(), &self.signature).is_ok()
+    }
+
+    fn repeats_itself(&self) -> bool {
+        let mut said: Vec<(Txid, VoteKind)> =
+            self.votes.iter().map(|vote| (vote.txid(), vote.kind())).collect();
+        said.sort_unstable();
+        said.windows(2).any(|pair| pair[0] == pair[1])
     }
 
     /// The proof of the vote at `index` for someone who does not have the batch; `None` if

@@ -225,7 +225,8 @@ fn k20_a_path_of_another_place_proves_nothing() {
 fn a_batch_has_1_to_1024_votes() {
     let kit = of(1);
     let signed = |n: usize| {
-        let votes = vec![Vote::Reject(txid(), RejectReason::ConflictsWithFinal); n];
+        let txids = (0..n).map(|k| Txid::from(hash(Tag::Message, &k.to_le_bytes())));
+        let votes = txids.map(Vote::Approve).collect();
         VoteBatch::sign(&kit.chain_id, Epoch(3), kit.set.hash(), 0, votes, &kit.keys[0])
     };
     let is_signed = |batch: &VoteBatch| batch.is_signed(&kit.chain_id, &kit.set);
@@ -286,4 +287,23 @@ fn signed_messages_of_different_kinds_share_no_bytes() {
     messages.sort_unstable();
     messages.dedup();
     assert_eq!(messages.len(), 6);
+}
+
+#[test]
+fn a_batch_that_says_something_twice_is_refused() {
+    let kit = kit();
+    let [txid, other] = [1, 2].map(|n| Txid::from_bytes([n; 32]));
+    let reject = |reason| Vote::Reject(txid, reason);
+    let reasons = [RejectReason::ConflictsWithFinal, RejectReason::ConflictsWithApproved];
+    let table = [
+        (vec![Vote::Approve(txid), Vote::Commit(txid), Vote::Approve(other)], true),
+        (vec![Vote::Approve(txid), Vote::Commit(other), Vote::Approve(txid)], false),
+        (vec![Vote::Approve(txid); BATCH_VOTES_MAX], false),
+        (reasons.map(reject).to_vec(), false),
+    ];
+    for (votes, is_taken) in table {
+        let (set_hash, keys) = (kit.set.hash(), &kit.keys[0]);
+        let batch = VoteBatch::sign(&kit.chain_id, Epoch(3), set_hash, 0, votes, keys);
+        assert_eq!(batch.is_signed(&kit.chain_id, &kit.set), is_taken);
+    }
 }
