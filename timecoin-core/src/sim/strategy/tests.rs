@@ -279,7 +279,9 @@ fn amnesia_forgets_and_starts_again() {
         n_records(&stage) < n_before
     });
     let n_lost = n_lost.count();
-    assert!(n_lost > 5, "{n_lost}");
+    // Until evidence of what it said twice removes it from the set, it has something to forget.
+    assert!(n_lost > 2, "{n_lost}");
+    assert!(stage.sim.metrics().offenders.contains(&stage.sim.node(LIAR).key()));
     assert!(stage.sim.metrics().restarts > 5);
 }
 
