@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "the other bench uses more of what both share")]
 
 mod far;
+mod nodes;
 mod processes;
 #[path = "../node/setup.rs"]
 mod setup;

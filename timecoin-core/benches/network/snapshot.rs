@@ -2,7 +2,6 @@
 //! on disk: how long it takes until the outputs are in the directory, and until a node is open.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use timecoin_core::params::Allocation;
@@ -10,6 +9,7 @@ use timecoin_core::{
     Amount, Chain, Config, Genesis, KeyPair, Node, OutPoint, Transaction, TxOutput,
 };
 
+use crate::nodes::{target, wait};
 use crate::setup::{PlainFile, folder, n_final, on_demand, running};
 use crate::table::{Row, Table, millis};
 
@@ -80,11 +80,11 @@ fn filled(chain: &Chain, owner: &KeyPair, dir: &std::path::Path) -> Node {
             answer.unwrap();
         });
         n_paid += some.len();
-        wait(|| n_final(&node) >= n_paid);
+        wait(PATIENCE, || n_final(&node) >= n_paid);
         node.produce_block(PATIENCE).unwrap();
     }
     // What waits for the tables would otherwise be written while outputs are served.
-    wait(|| node.status().storage_lag_blocks == 0);
+    wait(PATIENCE, || node.status().storage_lag_blocks == 0);
     node
 }
 
@@ -100,18 +100,6 @@ fn spread(chain: &Chain, keys: &KeyPair, coins: &[(OutPoint, Amount)]) -> Vec<Ar
         Arc::new(transaction)
     };
     coins.iter().map(pay).collect()
-}
-
-fn target(node: &Node) -> String {
-    format!("{}@{}", node.node_key().unwrap(), node.listen_address().unwrap())
-}
-
-fn wait(mut is_there: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_there() {
-        assert!(began.elapsed() < PATIENCE);
-        thread::sleep(Duration::from_millis(1));
-    }
 }
 
 const N_OUTPUTS: usize = 1_000_000;

@@ -3,13 +3,13 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use timecoin_core::types::encode::encode;
 use timecoin_core::types::message::Message;
 use timecoin_core::{Config, Decided, Height, KeyPair, Node};
 
+use crate::nodes::{target, wait};
 use crate::setup::{Payers, n_final, on_demand, running};
 use crate::table::{Row, Table, millis};
 
@@ -25,7 +25,7 @@ pub(crate) fn measure(table: &mut Table) {
                 answer.unwrap();
             });
         }
-        wait(|| n_final(&ahead) >= block * BLOCK_PAYMENTS);
+        wait(PATIENCE, || n_final(&ahead) >= block * BLOCK_PAYMENTS);
         ahead.produce_block(PATIENCE).unwrap();
     }
     let tip = ahead.tip().height;
@@ -35,7 +35,7 @@ pub(crate) fn measure(table: &mut Table) {
     config.peers = vec![target(&ahead).parse().unwrap()];
     let began = Instant::now();
     let behind = running(config);
-    wait(|| behind.tip().height == tip);
+    wait(PATIENCE, || behind.tip().height == tip);
     let ours = began.elapsed();
     let per_second = |took: Duration| (N_BLOCKS * BLOCK_PAYMENTS) as f64 / took.as_secs_f64();
     table.push(Row {
@@ -90,21 +90,9 @@ fn alone(ahead: &Node, payers: &Payers, tip: Height) -> Duration {
     for decided in blocks {
         let height = decided.block.header.height;
         node.receive(from, Arc::<timecoin_core::Parcel>::from(Message::Decided(decided))).unwrap();
-        wait(|| node.tip().height == height);
+        wait(PATIENCE, || node.tip().height == height);
     }
     began.elapsed()
-}
-
-fn target(node: &Node) -> String {
-    format!("{}@{}", node.node_key().unwrap(), node.listen_address().unwrap())
-}
-
-fn wait(mut is_there: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_there() {
-        assert!(began.elapsed() < PATIENCE);
-        thread::sleep(Duration::from_micros(100));
-    }
 }
 
 const N_BLOCKS: usize = 100;
