@@ -86,12 +86,8 @@ impl Network {
 
     /// Counts what a peer sent that no honest one sends.
     pub fn blame(&self, key: &PublicKey, bad: BadAnswer) {
-        let kind = match bad {
-            BadAnswer::Unrequested => Misbehavior::Unrequested,
-            _ => Misbehavior::InvalidBlock,
-        };
         if let Some(peer) = self.0.peer(key) {
-            self.0.blame(Some(*key), peer.address, kind);
+            self.0.blame_answer(&peer, bad);
         }
     }
 }

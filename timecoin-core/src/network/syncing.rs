@@ -151,10 +151,19 @@ impl Shared {
     /// Goes on after an answer, which may cost its sender.
     fn settle(&self, peer: &Peer, taken: Result<(), BadAnswer>) {
         self.fetching.notify_one();
-        let kind = match taken {
-            Ok(()) => return,
-            Err(BadAnswer::Unrequested) => Misbehavior::Unrequested,
-            Err(_) => Misbehavior::InvalidBlock,
+        if let Err(bad) = taken {
+            self.blame_answer(peer, bad);
+        }
+    }
+
+    /// Counts an answer that no honest peer gives.
+    pub(super) fn blame_answer(&self, peer: &Peer, bad: BadAnswer) {
+        let kind = match bad {
+            BadAnswer::Unrequested => Misbehavior::Unrequested,
+            BadAnswer::OtherBlocks
+            | BadAnswer::NotCertified
+            | BadAnswer::BadHeaders
+            | BadAnswer::OtherOutputs => Misbehavior::InvalidBlock,
         };
         self.blame(Some(peer.key), peer.address, kind);
     }
