@@ -26,41 +26,48 @@ pub(super) enum Action {
 impl Shared {
     /// Does all of what one run of the engine, begun at `began`, or several wanted.
     pub(super) fn perform_all(self: &Arc<Self>, actions: Vec<Action>, began: Instant) {
-        let mut last = last_statuses(&actions);
-        let mut n_blocks = 0;
+        let mut statuses = Statuses::of(&actions, began);
         for action in actions {
-            n_blocks += usize::from(is_block(&action));
-            let Action::Notify(Event::Transaction { transaction, status }) = action else {
-                self.perform(action);
-                continue;
-            };
-            if self.is_crashed() {
-                return;
-            }
-            if let Some(last) = last.remove(&(n_blocks, transaction.txid())) {
-                self.show_status(&transaction, &last, began);
-            }
-            self.tell_status(transaction.txid(), status);
+            self.perform(action, &mut statuses);
         }
     }
 }
 
-/// The last status of each transaction between two blocks, by the number of blocks before it: a
-/// block ends what is told of the transactions in it.
-fn last_statuses(actions: &[Action]) -> HashMap<(usize, Txid), TransactionStatus> {
-    let mut n_blocks = 0;
-    let mut last = HashMap::default();
-    for action in actions {
-        n_blocks += usize::from(is_block(action));
-        if let Action::Notify(Event::Transaction { transaction, status }) = action {
-            last.insert((n_blocks, transaction.txid()), status.clone());
-        }
-    }
-    last
+/// What readers are yet to see of the statuses in some actions.
+pub(super) struct Statuses {
+    /// When the first run of the engine began that they are of.
+    pub(super) began: Instant,
+    /// The last of each transaction between two blocks, by the number of blocks before it: a block
+    /// ends what is told of the transactions in it.
+    last: HashMap<(usize, Txid), TransactionStatus>,
+    n_blocks: usize,
 }
 
-fn is_block(action: &Action) -> bool {
-    matches!(action, Action::Notify(Event::Block(_)))
+impl Statuses {
+    fn of(actions: &[Action], began: Instant) -> Self {
+        let mut n_blocks = 0;
+        let mut last = HashMap::default();
+        for action in actions {
+            match action {
+                Action::Notify(Event::Block(_)) => n_blocks += 1,
+                Action::Notify(Event::Transaction { transaction, status }) => {
+                    last.insert((n_blocks, transaction.txid()), status.clone());
+                }
+                _ => {}
+            }
+        }
+        Statuses { began, last, n_blocks: 0 }
+    }
+
+    /// What readers are to see where a status of the transaction stands, unless they do.
+    pub(super) fn take(&mut self, txid: &Txid) -> Option<TransactionStatus> {
+        self.last.remove(&(self.n_blocks, *txid))
+    }
+
+    /// A block stands here.
+    pub(super) fn pass_block(&mut self) {
+        self.n_blocks += 1;
+    }
 }
 
 #[cfg(test)]
@@ -98,6 +105,7 @@ mod tests {
             ((1, first.txid()), TransactionStatus::Contested),
             ((1, second.txid()), TransactionStatus::Certified),
         ];
-        assert_eq!(last_statuses(&actions), expected.into_iter().collect());
+        let statuses = Statuses::of(&actions, Instant::now());
+        assert_eq!(statuses.last, expected.into_iter().collect());
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
-use super::actions::Action;
+use super::actions::{Action, Statuses};
 use super::clock::Clock;
 use super::config::Config;
 use super::driver;
@@ -27,7 +27,6 @@ use crate::engine::output::{BlockCommit, Event, TransactionStatus, Violation};
 use crate::params::Chain;
 use crate::storage::interface::{Incident, Storage};
 use crate::types::chain::Epoch;
-use crate::types::hash::Txid;
 use crate::types::verified::VerifiedTransaction;
 
 /// One node, as its threads share it. Tasks hold this and never the runtime that they run on.
@@ -61,7 +60,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn perform(self: &Arc<Self>, action: Action) {
+    pub(super) fn perform(self: &Arc<Self>, action: Action, statuses: &mut Statuses) {
         if self.is_crashed() {
             return;
         }
@@ -77,7 +76,7 @@ impl Shared {
                 }
                 reply.set(answer.map_err(NodeError::from));
             }
-            Action::Notify(event) => self.on_event(event),
+            Action::Notify(event) => self.on_event(event, statuses),
         }
     }
 
@@ -127,13 +126,22 @@ impl Shared {
         self.hub.publish(&self.clock, kind);
     }
 
-    fn on_event(&self, event: Event) {
+    fn on_event(&self, event: Event, statuses: &mut Statuses) {
         match event {
             Event::Transaction { transaction, status } => {
-                self.show_status(&transaction, &status, Instant::now());
-                self.tell_status(transaction.txid(), status);
+                let txid = transaction.txid();
+                if status == TransactionStatus::Pending {
+                    self.peers.on_pending(&txid);
+                }
+                if let Some(last) = statuses.take(&txid) {
+                    self.show_status(&transaction, &last, statuses.began);
+                }
+                self.publish(|| NodeEventKind::TransactionStatus { txid, status });
             }
-            Event::Block(commit) => self.on_block(&commit),
+            Event::Block(commit) => {
+                statuses.pass_block();
+                self.on_block(&commit);
+            }
             Event::RoundChanged { height, round } => {
                 self.metrics.rounds.add(1);
                 self.published.on_round(round.0);
@@ -160,7 +168,7 @@ impl Shared {
     }
 
     /// Lets readers see how far a transaction is that was first seen at `now`, if not before.
-    pub(super) fn show_status(
+    fn show_status(
         &self,
         transaction: &VerifiedTransaction,
         status: &TransactionStatus,
@@ -170,14 +178,6 @@ impl Shared {
             self.metrics.finalized.add(1);
             self.metrics.finality.observe(took);
         }
-    }
-
-    /// Tells peers and subscribers how far a transaction is.
-    pub(super) fn tell_status(&self, txid: Txid, status: TransactionStatus) {
-        if status == TransactionStatus::Pending {
-            self.peers.on_pending(&txid);
-        }
-        self.publish(|| NodeEventKind::TransactionStatus { txid, status });
     }
 
     fn on_block(&self, commit: &BlockCommit) {
