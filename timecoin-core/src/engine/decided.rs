@@ -105,7 +105,7 @@ impl Engine {
         let hash = certificate.block;
         self.recall_commit(&certificate, now);
         let connected = self.connected_for_decision(&certificate, utxos)?;
-        self.check_finals(&connected.block)?;
+        let losers = self.settle(&connected.block)?;
         let connected = connected.decide(certificate.clone());
         self.tip_seals = self.consensus.commit_seals(certificate.round, hash).to_vec();
         self.tip_seals.extend(&certificate.seals);
@@ -113,7 +113,6 @@ impl Engine {
         self.unstaged.push(Arc::clone(&commit));
         self.outputs.push_back(Output::Commit(Arc::clone(&commit)));
         self.tell_those_not_heard(&commit);
-        let losers = self.settle(&commit.connected.block);
         self.notify(Event::Block(Arc::clone(&commit)));
         for (loser, rejection) in losers {
             let status = TransactionStatus::from(rejection);
@@ -142,25 +141,6 @@ impl Engine {
         })
     }
 
-    /// No block takes what a final transaction claims, but where more than `f` masternodes are
-    /// faulty: then this node confirms nothing more.
-    fn check_finals(&self, block: &VerifiedBlock) -> Result<(), Halt> {
-        for transaction in block.transactions() {
-            let txid = transaction.txid();
-            for outpoint in transaction.claims() {
-                let mut others = self.mempool.claimants(&outpoint).filter(|by| *by != txid);
-                if let Some(other) = others.find(|by| self.finality.is_final(by)) {
-                    let (height, hash) = (block.height(), block.hash());
-                    return Err(Halt::Invariant(format!(
-                        "block {hash} is decided at height {height} and spends {outpoint}, which \
-                         the final transaction {other} spends"
-                    )));
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Masternodes whose Commit is not in the certificate may not have decided.
     fn tell_those_not_heard(&mut self, commit: &BlockCommit) {
         let signers: BTreeSet<u16> = commit.certificate.signers().collect();
@@ -183,7 +163,12 @@ impl Engine {
     }
 
     /// Releases every lock that the block settles, and lets go of what it makes impossible (F6).
-    fn settle(&mut self, block: &VerifiedBlock) -> Vec<(VerifiedTransaction, Rejection)> {
+    /// Nothing final is, but where more than `f` masternodes are faulty: then this node confirms
+    /// nothing more.
+    fn settle(
+        &mut self,
+        block: &VerifiedBlock,
+    ) -> Result<Vec<(VerifiedTransaction, Rejection)>, Halt> {
         let mut losers = Vec::new();
         for transaction in block.transactions() {
             let txid = transaction.txid();
@@ -192,6 +177,13 @@ impl Engine {
             }
             for outpoint in transaction.claims() {
                 for loser in self.claimants_but(&outpoint, &txid) {
+                    if self.finality.is_final(&loser) {
+                        let (height, hash) = (block.height(), block.hash());
+                        return Err(Halt::Invariant(format!(
+                            "block {hash} is decided at height {height} and spends {outpoint}, \
+                             which the final transaction {loser} spends"
+                        )));
+                    }
                     let transaction = self.forget_transaction(&loser);
                     let reason = RejectReason::ConflictsWithConfirmed;
                     let rejection = Rejection::Conflict { outpoint, by: txid, reason };
@@ -204,7 +196,7 @@ impl Engine {
             self.recorded.transactions.remove(&txid);
             self.restored.remove(&txid);
         }
-        losers
+        Ok(losers)
     }
 
     fn claimants_but(&self, outpoint: &OutPoint, txid: &Txid) -> Vec<Txid> {
