@@ -83,12 +83,14 @@ impl Engine {
         if inventory.epoch != self.finality.epoch() {
             return Ok(());
         }
-        let (voter, txids) = (inventory.voter, inventory.txids.clone());
-        if self.inventories.add(inventory) {
+        let voter = inventory.voter;
+        if self.inventories.add(inventory)
+            && let Some(inventory) = self.inventories.of(voter)
+        {
             let mut missing = Vec::new();
-            for txid in txids {
-                if self.lacks(&txid, utxos)? {
-                    missing.push(txid);
+            for txid in &inventory.txids {
+                if self.lacks(txid, utxos)? {
+                    missing.push(*txid);
                 }
             }
             // Everybody names much the same; each is asked for another part of it.
@@ -126,8 +128,11 @@ impl Engine {
                 continue;
             }
             let mut page = Vec::new();
-            for txid in &inventory.txids {
-                if page.len() < ANSWERED_MAX && !asked.contains(txid) && self.lacks(txid, utxos)? {
+            for txid in inventory.txids.iter().filter(|txid| !asked.contains(*txid)) {
+                if page.len() == ANSWERED_MAX {
+                    break;
+                }
+                if self.lacks(txid, utxos)? {
                     page.push(*txid);
                 }
             }

@@ -161,7 +161,7 @@ impl Engine {
         Ok(reasons.is_empty())
     }
 
-    /// Shows the masternodes why a proposal is refused: once in a round, since the same one may
+    /// Shows the others why a proposal is refused: once in a round, since the same one may
     /// come again and again, and not more than a few of very many reasons, since making a
     /// certificate takes a while.
     fn tell_reasons(&mut self, reasons: &[Txid]) {
@@ -170,13 +170,9 @@ impl Engine {
             return;
         }
         self.reasons_told = Some(place);
-        let own = self.keys.as_ref().map(crate::types::keys::KeyPair::public);
-        let members = self.finality.set().members().iter().map(|member| member.consensus_key);
-        let peers: Vec<PeerId> = members.filter(|key| Some(*key) != own).collect();
         for txid in reasons.iter().take(REASONS_MAX) {
-            let Some(certificate) = self.finality.approve_certificate(txid) else { continue };
-            for peer in &peers {
-                self.send(To::Peer(*peer), Message::ApproveCertificate((*certificate).clone()));
+            if let Some(certificate) = self.finality.approve_certificate(txid) {
+                self.send(To::All, Message::ApproveCertificate((*certificate).clone()));
             }
         }
     }
