@@ -12,12 +12,15 @@
 
 mod certified;
 pub mod headers;
+mod questions;
 pub mod snapshot;
 
 use std::collections::BTreeMap;
 
 use self::certified::Certified;
 use self::headers::{Anchor, CertifiedHeaders};
+pub use self::questions::QuestionLimits;
+use self::questions::Questions;
 use crate::types::chain::{Height, Timestamp};
 use crate::types::hash::BlockHash;
 use crate::types::keys::PublicKey;
@@ -27,8 +30,7 @@ pub struct Sync<B> {
     limits: SyncLimits,
     tip: Height,
     tip_since: Timestamp,
-    peers: BTreeMap<PublicKey, Source>,
-    asked: BTreeMap<u64, Asked>,
+    questions: Questions<Span>,
     /// Which blocks are proved to be decided, above the tip.
     certified: Certified,
     /// Blocks that wait to be handed on, by height.
@@ -38,7 +40,6 @@ pub struct Sync<B> {
     handed: Height,
     handed_from: BTreeMap<Height, PublicKey>,
     behind_since: Option<Timestamp>,
-    next_id: u64,
     bytes: u64,
 }
 
@@ -56,19 +57,11 @@ pub struct SyncLimits {
     /// Bytes of blocks that wait to be handed on, beyond which only the next page is asked for.
     /// Default 32 MB.
     pub waiting_bytes_max: usize,
-    /// Questions to one peer at a time. Default 2.
-    pub asked_per_peer_max: usize,
-    /// How long an answer may take, in milliseconds. Default 10,000.
-    pub answer_ms_max: u64,
-    /// How long the blocks that come next may be waited for before another peer is asked for them
-    /// too, in milliseconds. Default 2,000.
-    pub again_ms: u64,
+    /// How peers are asked.
+    pub questions: QuestionLimits,
     /// How long the ledger may take to go on after blocks were handed on, in milliseconds.
     /// Default 30,000.
     pub apply_ms_max: u64,
-    /// How long a peer is asked nothing after it first failed, in milliseconds; it doubles each
-    /// time, 10 times at most. Default 2,000.
-    pub demoted_ms: u64,
     /// How long to be one block behind before asking, in milliseconds: most often it is decided
     /// here by then. Default 1,000.
     pub patience_ms: u64,
@@ -82,37 +75,21 @@ impl Default for SyncLimits {
             page_headers: 256,
             window_headers: 4_096,
             waiting_bytes_max: 32_000_000,
-            asked_per_peer_max: 2,
-            answer_ms_max: 10_000,
-            again_ms: 2_000,
+            questions: QuestionLimits::default(),
             apply_ms_max: 30_000,
-            demoted_ms: 2_000,
             patience_ms: 1_000,
         }
     }
 }
 
-#[derive(Default)]
-struct Source {
-    height: Height,
-    /// The first block that it has.
-    first_block: Height,
-    n_asked: usize,
-    /// Questions that were given up and may yet be answered.
-    n_late: usize,
-    n_failed: u32,
-    demoted_until: Timestamp,
-}
-
-struct Asked {
-    peer: PublicKey,
+/// The blocks that a question is about.
+struct Span {
     from: Height,
     count: u16,
     what: What,
-    at: Timestamp,
 }
 
-impl Asked {
+impl Span {
     fn end(&self) -> Height {
         Height(self.from.0 + u64::from(self.count))
     }
@@ -198,36 +175,33 @@ impl<B> Sync<B> {
     /// A ledger at `tip` that knows of nobody.
     pub fn new(limits: SyncLimits, tip: Height) -> Self {
         Sync {
+            questions: Questions::new(limits.questions.clone()),
             limits,
             tip,
             tip_since: Timestamp(0),
-            peers: BTreeMap::new(),
-            asked: BTreeMap::new(),
             certified: Certified::new(tip),
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
             handed: tip,
             handed_from: BTreeMap::new(),
             behind_since: None,
-            next_id: 1,
             bytes: 0,
         }
     }
 
     /// A peer says how high its ledger is.
     pub fn on_peer(&mut self, peer: PublicKey, height: Height) {
-        self.peers.entry(peer).or_default().height = height;
+        self.questions.peers.entry(peer).or_default().height = height;
     }
 
     /// A peer says from which block on it has them. Who says nothing has all.
     pub fn on_first_block(&mut self, peer: PublicKey, first_block: Height) {
-        self.peers.entry(peer).or_default().first_block = first_block;
+        self.questions.peers.entry(peer).or_default().first_block = first_block;
     }
 
     /// A peer is gone; what it was asked for is asked of others.
     pub fn on_gone(&mut self, peer: &PublicKey) {
-        self.peers.remove(peer);
-        self.asked.retain(|_, asked| asked.peer != *peer);
+        self.questions.retain(|one| one != peer);
     }
 
     /// The ledger is at `tip`.
@@ -236,9 +210,7 @@ impl<B> Sync<B> {
             return;
         }
         for (_, peer) in self.handed_from.range(..=tip) {
-            if let Some(source) = self.peers.get_mut(peer) {
-                source.n_failed = 0;
-            }
+            self.questions.on_served(peer);
         }
         (self.tip, self.tip_since) = (tip, now);
         self.certified.on_tip(tip);
@@ -260,16 +232,19 @@ impl<B> Sync<B> {
         blocks: Vec<Came<B>>,
         now: Timestamp,
     ) -> Result<(), BadAnswer> {
-        let Some(asked) = self.answered(&peer, id, What::Blocks)? else { return Ok(()) };
+        let Some(asked) = self.questions.answered(&peer, id, |span| span.what == What::Blocks)?
+        else {
+            return Ok(());
+        };
         let heights = (asked.from.0..).map(Height).take(usize::from(asked.count));
         let is_in_order = blocks.len() <= usize::from(asked.count)
             && blocks.iter().map(|came| came.height).eq(heights.take(blocks.len()));
         if blocks.is_empty() || !is_in_order {
-            self.demote(&peer, now);
+            self.questions.demote(&peer, now);
             return if blocks.is_empty() { Ok(()) } else { Err(BadAnswer::OtherBlocks) };
         }
         if blocks.iter().any(|came| self.certified.contradicts(came.height, &came.hash)) {
-            self.demote(&peer, now);
+            self.questions.demote(&peer, now);
             return Err(BadAnswer::NotCertified);
         }
         for Came { height, hash, bytes, block } in blocks {
@@ -289,8 +264,7 @@ impl<B> Sync<B> {
 
     /// Whether an answer of headers is waited for, which is worth following them.
     pub fn awaits_headers(&self, peer: &PublicKey, id: u64) -> bool {
-        let asked = self.asked.get(&id);
-        asked.is_some_and(|asked| asked.peer == *peer && asked.what == What::Headers)
+        self.questions.awaits(peer, id, |span| span.what == What::Headers)
     }
 
     /// Whether headers say that another block is decided at a height.
@@ -314,14 +288,17 @@ impl<B> Sync<B> {
         followed: Option<CertifiedHeaders>,
         now: Timestamp,
     ) -> Result<(), BadAnswer> {
-        let Some(asked) = self.answered(&peer, id, What::Headers)? else { return Ok(()) };
+        let Some(asked) = self.questions.answered(&peer, id, |span| span.what == What::Headers)?
+        else {
+            return Ok(());
+        };
         let Some(followed) = followed else {
-            self.demote(&peer, now);
+            self.questions.demote(&peer, now);
             return Err(BadAnswer::BadHeaders);
         };
         // Nothing new is a claim without proof, but where the ledger came there in the meantime.
         if followed.hashes.is_empty() && followed.end.height < asked.from {
-            self.demote(&peer, now);
+            self.questions.demote(&peer, now);
             return Ok(());
         }
         self.certified.extend(followed);
@@ -337,34 +314,17 @@ impl<B> Sync<B> {
         let wrong: Vec<(Height, PublicKey)> =
             self.waiting.iter().filter(is_wrong).map(|(height, one)| (*height, one.peer)).collect();
         for (height, peer) in wrong {
-            self.demote(&peer, now);
+            self.questions.demote(&peer, now);
             if let Some(dropped) = self.waiting.remove(&height) {
                 self.waiting_bytes -= dropped.bytes;
             }
         }
     }
 
-    /// The question that an answer is to; none where it was given up, and the answer is late.
-    fn answered(
-        &mut self,
-        peer: &PublicKey,
-        id: u64,
-        what: What,
-    ) -> Result<Option<Asked>, BadAnswer> {
-        let is_asked = |asked: &Asked| asked.peer == *peer && asked.what == what;
-        if !self.asked.get(&id).is_some_and(is_asked) {
-            let late = self.peers.get_mut(peer).filter(|source| source.n_late > 0);
-            let late = late.map(|source| source.n_late -= 1);
-            return late.map(|()| None).ok_or(BadAnswer::Unrequested);
-        }
-        self.release(peer);
-        Ok(self.asked.remove(&id))
-    }
-
     /// What came from `peer` was not what it should be. Where it was a block of this sync all
     /// begins again from the tip; who brought none of them stops nobody else's.
     pub fn on_bad_block(&mut self, peer: &PublicKey, now: Timestamp) {
-        self.demote(peer, now);
+        self.questions.demote(peer, now);
         let is_source = self.handed_from.values().any(|from| from == peer)
             || self.waiting.values().any(|waiting| waiting.peer == *peer);
         if is_source {
@@ -414,7 +374,7 @@ impl<B> Sync<B> {
             return None;
         }
         let peer = self.least_asked(from, now, &[])?;
-        let height = self.peers.get(&peer)?.height;
+        let height = self.questions.peers.get(&peer)?.height;
         let count = self.gap(from, height);
         if from > self.handed.next() && self.is_crumb(from, count) {
             return None;
@@ -430,10 +390,7 @@ impl<B> Sync<B> {
         what: What,
         now: Timestamp,
     ) -> Option<Ask> {
-        let id = self.next_id;
-        self.next_id += 1;
-        self.asked.insert(id, Asked { peer, from, count, what, at: now });
-        self.peers.get_mut(&peer)?.n_asked += 1;
+        let id = self.questions.ask(peer, Span { from, count, what }, now)?;
         Some(Ask { peer, id, from, count, what })
     }
 
@@ -448,11 +405,11 @@ impl<B> Sync<B> {
         {
             return None;
         }
-        let asked = self.asked.values().filter(|asked| asked.what == What::Headers);
-        let asked = self.all_slow(asked, now)?;
+        let asked = self.questions.open().filter(|asked| asked.what.what == What::Headers);
+        let asked = self.questions.all_slow(asked, now)?;
         let from = end.next();
         let peer = self.least_asked(from, now, &asked)?;
-        let most = self.peers.get(&peer)?.height.0.saturating_sub(end.0);
+        let most = self.questions.peers.get(&peer)?.height.0.saturating_sub(end.0);
         let count = most.min(u64::from(self.limits.page_headers)).try_into().unwrap_or(u16::MAX);
         self.ask(peer, from, count, What::Headers, now)
     }
@@ -481,25 +438,13 @@ impl<B> Sync<B> {
     /// is handed on without them, and who says nothing must not hold all others up.
     fn ask_again(&mut self, now: Timestamp) -> Option<Ask> {
         let next = self.handed.next();
-        let waited = || self.asked.values().filter(|asked| asked.holds(next));
-        let end = waited().map(Asked::end).min()?;
-        let asked = self.all_slow(waited(), now)?;
+        let waited = || self.questions.open().filter(|asked| asked.what.holds(next));
+        let end = waited().map(|asked| asked.what.end()).min()?;
+        let asked = self.questions.all_slow(waited(), now)?;
         let peer = self.least_asked(next, now, &asked)?;
-        let end = end.0.min(self.peers.get(&peer)?.height.0.saturating_add(1));
+        let end = end.0.min(self.questions.peers.get(&peer)?.height.0.saturating_add(1));
         let count = u16::try_from(end - next.0).unwrap_or(u16::MAX);
         self.ask(peer, next, count, What::Blocks, now)
-    }
-
-    /// Whom one thing was asked of, unless an answer may still be on its way or they are many.
-    fn all_slow<'a>(
-        &self,
-        asked: impl Iterator<Item = &'a Asked>,
-        now: Timestamp,
-    ) -> Option<Vec<PublicKey>> {
-        let is_slow = |asked: &Asked| now.0.saturating_sub(asked.at.0) >= self.limits.again_ms;
-        let peers: Vec<_> =
-            asked.map(|asked| is_slow(asked).then_some(asked.peer)).collect::<Option<_>>()?;
-        (peers.len() < AGAIN_MAX).then_some(peers)
     }
 
     /// How far it is, while it is behind.
@@ -509,7 +454,7 @@ impl<B> Sync<B> {
             height: self.tip,
             target,
             bytes: self.bytes,
-            n_peers: self.peers.values().filter(|source| source.demoted_until <= now).count(),
+            n_peers: self.questions.peers.values().filter(|peer| peer.is_usable(now)).count(),
         })
     }
 
@@ -519,26 +464,15 @@ impl<B> Sync<B> {
 
     /// The greatest height that a peer claims who may be asked.
     fn target(&self, now: Timestamp) -> Height {
-        let usable = self.peers.values().filter(|source| source.demoted_until <= now);
+        let usable = self.questions.peers.values().filter(|source| source.is_usable(now));
         usable.map(|source| source.height).max().unwrap_or(self.tip)
     }
 
     /// Forgets questions without an answer, and blocks that brought the ledger nowhere.
     fn give_up(&mut self, now: Timestamp) {
-        let late = |since: Timestamp, ms: u64| now.0.saturating_sub(since.0) >= ms;
-        let is_late = |asked: &Asked| late(asked.at, self.limits.answer_ms_max);
-        let silent: Vec<u64> =
-            self.asked.iter().filter(|(_, asked)| is_late(asked)).map(|(id, _)| *id).collect();
-        for id in silent {
-            if let Some(asked) = self.asked.remove(&id) {
-                self.release(&asked.peer);
-                self.demote(&asked.peer, now);
-                if let Some(source) = self.peers.get_mut(&asked.peer) {
-                    source.n_late += 1;
-                }
-            }
-        }
-        if self.handed > self.tip && late(self.tip_since, self.limits.apply_ms_max) {
+        self.questions.give_up(now);
+        let is_late = now.0.saturating_sub(self.tip_since.0) >= self.limits.apply_ms_max;
+        if self.handed > self.tip && is_late {
             let next = self.handed_from.get(&self.tip.next()).copied();
             if let Some(peer) = next {
                 self.on_bad_block(&peer, now);
@@ -560,26 +494,12 @@ impl<B> Sync<B> {
         }
     }
 
-    fn release(&mut self, peer: &PublicKey) {
-        if let Some(source) = self.peers.get_mut(peer) {
-            source.n_asked = source.n_asked.saturating_sub(1);
-        }
-    }
-
-    fn demote(&mut self, peer: &PublicKey, now: Timestamp) {
-        if let Some(source) = self.peers.get_mut(peer) {
-            let wait = self.limits.demoted_ms << source.n_failed.min(DOUBLED_MAX);
-            source.n_failed += 1;
-            source.demoted_until = Timestamp(now.0.saturating_add(wait));
-        }
-    }
-
     /// The first height above what was handed on that is neither here nor asked for.
     fn first_missing(&self) -> Option<Height> {
         let mut height = self.handed.next();
         while height <= self.askable() {
-            height = match self.asked.values().find(|asked| asked.holds(height)) {
-                Some(asked) => asked.end(),
+            height = match self.questions.open().find(|asked| asked.what.holds(height)) {
+                Some(asked) => asked.what.end(),
                 None if self.waiting.contains_key(&height) => height.next(),
                 None => return Some(height),
             };
@@ -589,8 +509,9 @@ impl<B> Sync<B> {
 
     /// How many blocks from there are missing, as many as one question may name and the peer has.
     fn gap(&self, from: Height, peer: Height) -> u16 {
-        let blocks = self.asked.values().filter(|asked| asked.what == What::Blocks);
-        let asked = blocks.map(|asked| asked.from).filter(|start| *start > from).min();
+        let spans = self.questions.open().map(|asked| &asked.what);
+        let blocks = spans.filter(|span| span.what == What::Blocks);
+        let asked = blocks.map(|span| span.from).filter(|start| *start > from).min();
         let here = self.waiting.range(from..).next().map(|(height, _)| *height);
         let end = asked.into_iter().chain(here).min().unwrap_or(Height(u64::MAX));
         let last = peer.min(self.askable());
@@ -599,22 +520,12 @@ impl<B> Sync<B> {
     }
 
     fn least_asked(&self, from: Height, now: Timestamp, others: &[PublicKey]) -> Option<PublicKey> {
-        let usable = self.peers.iter().filter(|(peer, source)| {
-            source.height >= from
-                && source.first_block <= from
-                && !others.contains(peer)
-                && source.demoted_until <= now
-                && source.n_asked < self.limits.asked_per_peer_max
+        let usable = self.questions.peers.iter().filter(|(peer, source)| {
+            source.has(from) && !others.contains(peer) && self.questions.may_ask(source, now)
         });
         usable.min_by_key(|(_, source)| source.n_asked).map(|(peer, _)| *peer)
     }
 }
-
-/// Peers that are asked for the same at a time.
-const AGAIN_MAX: usize = 4;
-
-/// How often the time without questions doubles.
-const DOUBLED_MAX: u32 = 10;
 
 #[cfg(test)]
 mod tests;

@@ -1,3 +1,4 @@
+use super::questions::AGAIN_MAX;
 use super::*;
 use crate::types::keys::KeyPair;
 use crate::types::masternode_set::{Masternode, MasternodeSet};

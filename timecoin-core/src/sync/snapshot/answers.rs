@@ -6,7 +6,7 @@ use super::attempt::{Awaited, Record, Waiting};
 use super::overlay::{Delta, is_whole};
 use super::proof::check_state;
 use super::trail::Certified;
-use super::{Asked, Output, Question, Snapshot};
+use super::{Output, Question, Snapshot};
 use crate::ledger::state::LedgerState;
 use crate::ledger::view::OutputPage;
 use crate::sync::BadAnswer;
@@ -18,8 +18,7 @@ use crate::types::keys::PublicKey;
 impl Snapshot {
     /// Whether an answer of headers is waited for, which is worth following them.
     pub fn awaits_headers(&self, peer: &PublicKey, id: u64) -> bool {
-        let asked = self.asked.get(&id).filter(|asked| asked.peer == *peer);
-        asked.is_some_and(|asked| matches!(asked.what, Question::Headers { .. }))
+        self.questions.awaits(peer, id, |what| matches!(what, Question::Headers { .. }))
     }
 
     /// An answer of headers, and what came of following them; none where they prove nothing.
@@ -35,16 +34,16 @@ impl Snapshot {
         now: Timestamp,
     ) -> Result<(), BadAnswer> {
         let is_it = |what: &Question| matches!(what, Question::Headers { .. });
-        let Some(asked) = self.answered(&peer, id, is_it)? else { return Ok(()) };
-        let Question::Headers { from, .. } = asked.what else { return Ok(()) };
+        let Some(what) = self.questions.answered(&peer, id, is_it)? else { return Ok(()) };
+        let Question::Headers { from, .. } = what else { return Ok(()) };
         let Some((certified, end)) = followed else {
-            self.demote(&peer, now);
+            self.questions.demote(&peer, now);
             return Err(BadAnswer::BadHeaders);
         };
         self.bytes += bytes as u64;
         if !self.trail.extend(certified, end) && self.trail.end().height < from {
             // Nothing new is a claim without proof.
-            self.demote(&peer, now);
+            self.questions.demote(&peer, now);
         }
         self.trail.forget_before(self.attempt.height.unwrap_or(Height(u64::MAX)));
         Ok(())
@@ -63,13 +62,13 @@ impl Snapshot {
         now: Timestamp,
     ) -> Result<(), BadAnswer> {
         let is_it = |what: &Question| matches!(what, Question::Blocks { .. });
-        let Some(asked) = self.answered(&peer, id, is_it)? else { return Ok(()) };
-        let Question::Blocks { from, count } = asked.what else { return Ok(()) };
+        let Some(what) = self.questions.answered(&peer, id, is_it)? else { return Ok(()) };
+        let Question::Blocks { from, count } = what else { return Ok(()) };
         let heights = (from.0..).map(Height).take(usize::from(count));
         let is_in_order = blocks.len() <= usize::from(count)
             && blocks.iter().map(|block| block.header.height).eq(heights.take(blocks.len()));
         if blocks.is_empty() || !is_in_order {
-            self.demote(&peer, now);
+            self.questions.demote(&peer, now);
             return if blocks.is_empty() { Ok(()) } else { Err(BadAnswer::OtherBlocks) };
         }
         for block in blocks {
@@ -80,13 +79,13 @@ impl Snapshot {
             }
             let Some(certified) = self.trail.at(height) else { break };
             if block.header.hash() != certified.hash || !is_whole(block) {
-                self.demote(&peer, now);
+                self.questions.demote(&peer, now);
                 return Err(BadAnswer::NotCertified);
             }
             self.keep(Record::Delta(Delta::of(block, self.attempt.covered)), height);
         }
         self.bytes += bytes as u64;
-        self.on_served(&peer);
+        self.questions.on_served(&peer);
         Ok(())
     }
 
@@ -103,10 +102,10 @@ impl Snapshot {
         now: Timestamp,
     ) -> Result<(), BadAnswer> {
         let is_it = |what: &Question| matches!(what, Question::Outputs { .. });
-        let Some(asked) = self.answered(&peer, id, is_it)? else { return Ok(()) };
-        let Question::Outputs { after, count } = asked.what else { return Ok(()) };
+        let Some(what) = self.questions.answered(&peer, id, is_it)? else { return Ok(()) };
+        let Question::Outputs { after, count } = what else { return Ok(()) };
         let Some(page) = page else {
-            self.demote(&peer, now);
+            self.questions.demote(&peer, now);
             return Ok(());
         };
         let mut before = after;
@@ -116,7 +115,7 @@ impl Snapshot {
             ascends
         });
         if page.outputs.len() > usize::from(count) || !is_ascending {
-            self.demote(&peer, now);
+            self.questions.demote(&peer, now);
             return Err(BadAnswer::OtherOutputs);
         }
         self.bytes += bytes as u64;
@@ -146,11 +145,11 @@ impl Snapshot {
         now: Timestamp,
     ) -> Result<(), BadAnswer> {
         let is_it = |what: &Question| *what == Question::State;
-        if self.answered(&peer, id, is_it)?.is_none() {
+        if self.questions.answered(&peer, id, is_it)?.is_none() {
             return Ok(());
         }
         let Some(state) = state else {
-            self.demote(&peer, now);
+            self.questions.demote(&peer, now);
             return Ok(());
         };
         self.bytes += bytes as u64;
@@ -164,7 +163,7 @@ impl Snapshot {
     /// An answer of an earlier block is of no use: its sender is behind the others.
     fn wait_for(&mut self, peer: PublicKey, height: Height, what: Awaited, now: Timestamp) {
         if height < self.attempt.height.unwrap_or(Height(1)) {
-            self.demote(&peer, now);
+            self.questions.demote(&peer, now);
         } else {
             self.attempt.waiting = Some(Waiting { peer, height, since: now, what });
         }
@@ -178,7 +177,7 @@ impl Snapshot {
             let is_late = now.0.saturating_sub(since.0) >= self.limits.prove_ms_max;
             if is_late || height <= self.trail.end().height {
                 self.drop_waiting();
-                self.demote(&peer, now);
+                self.questions.demote(&peer, now);
             }
             return;
         };
@@ -189,7 +188,7 @@ impl Snapshot {
         }
         if self.check_waiting(&certified).is_err() {
             self.drop_waiting();
-            self.demote(&peer, now);
+            self.questions.demote(&peer, now);
             self.liars.insert(peer);
             self.outputs.push_back(Output::Blame(peer));
             return;
@@ -200,7 +199,7 @@ impl Snapshot {
         match self.drop_waiting().map(|waiting| waiting.what) {
             Some(Awaited::Page { is_last, page }) => {
                 self.keep(Record::Page { peer, is_last, page }, height);
-                self.on_served(&peer);
+                self.questions.on_served(&peer);
                 if self.attempt.n_outputs > self.limits.outputs_max {
                     self.on_mismatch(now);
                 }
@@ -223,28 +222,5 @@ impl Snapshot {
             *is_checked = true;
         }
         Ok(())
-    }
-
-    fn on_served(&mut self, peer: &PublicKey) {
-        if let Some(source) = self.peers.get_mut(peer) {
-            source.n_failed = 0;
-        }
-    }
-
-    /// The question that an answer is to; none where it was given up, and the answer is late.
-    fn answered(
-        &mut self,
-        peer: &PublicKey,
-        id: u64,
-        is_it: impl Fn(&Question) -> bool,
-    ) -> Result<Option<Asked>, BadAnswer> {
-        let is_asked = |asked: &Asked| asked.peer == *peer && is_it(&asked.what);
-        if !self.asked.get(&id).is_some_and(is_asked) {
-            let late = self.peers.get_mut(peer).filter(|source| source.n_late > 0);
-            let late = late.map(|source| source.n_late -= 1);
-            return late.map(|()| None).ok_or(BadAnswer::Unrequested);
-        }
-        self.release(peer);
-        Ok(self.asked.remove(&id))
     }
 }

@@ -1,6 +1,7 @@
 //! Whom to ask for what.
 
-use super::{Ask, Asked, Output, Question, Snapshot, Source};
+use super::{Ask, Output, Question, Snapshot};
+use crate::sync::questions::Source;
 use crate::types::chain::{Height, Timestamp};
 use crate::types::keys::PublicKey;
 
@@ -13,7 +14,7 @@ impl Snapshot {
         if self.attempt.is_finishing {
             return None;
         }
-        self.give_up(now);
+        self.questions.give_up(now);
         self.take_waiting(now);
         self.begin_again_if_stuck(now);
         if let Some(output) = self.outputs.pop_front() {
@@ -23,15 +24,6 @@ impl Snapshot {
         ask.or_else(|| self.ask_outputs(now)).or_else(|| self.ask_state(now)).map(Output::Ask)
     }
 
-    /// Forgets questions without an answer.
-    fn give_up(&mut self, now: Timestamp) {
-        let answer_ms_max = self.limits.answer_ms_max;
-        let is_late = |asked: &Asked| now.0.saturating_sub(asked.at.0) >= answer_ms_max;
-        for peer in self.withdraw(is_late) {
-            self.demote(&peer, now);
-        }
-    }
-
     /// Where too many blocks were decided meanwhile, the one peer of the attempt does not go on, or
     /// what is here is of a block that those who answer don't have.
     fn begin_again_if_stuck(&mut self, now: Timestamp) {
@@ -39,7 +31,7 @@ impl Snapshot {
         let Some(height) = self.attempt.height else { return };
         let is_late = now.0.saturating_sub(went_on.0) >= self.limits.stuck_ms_max;
         let is_behind = |source: &Source| (1..height.0).contains(&source.height.0);
-        let is_ahead = is_late && self.peers.values().any(is_behind);
+        let is_ahead = is_late && self.questions.peers.values().any(is_behind);
         let is_far =
             self.trail.end().height.0 > height.0.saturating_add(self.limits.gap_blocks_max);
         let is_left = self.attempt.is_of_one
@@ -54,8 +46,8 @@ impl Snapshot {
     }
 
     fn is_usable(&self, peer: &PublicKey, now: Timestamp) -> bool {
-        let source = self.peers.get(peer);
-        source.is_some_and(|source| source.demoted_until <= now) && !self.liars.contains(peer)
+        let source = self.questions.peers.get(peer);
+        source.is_some_and(|source| source.is_usable(now)) && !self.liars.contains(peer)
     }
 
     /// Headers are asked for as far as anybody claims to have them: one peer, and others too while
@@ -65,9 +57,8 @@ impl Snapshot {
         let is_headers = |what: &Question| matches!(what, Question::Headers { .. });
         let asked = self.all_slow(is_headers, now)?;
         let from = end.next();
-        let has = |source: &Source| source.height >= from && source.first_block <= from;
-        let peer = self.best(now, &asked, has)?;
-        let most = self.peers.get(&peer)?.height.0 - end.0;
+        let peer = self.best(now, &asked, |source| source.has(from))?;
+        let most = self.questions.peers.get(&peer)?.height.0 - end.0;
         let count = most.min(u64::from(self.limits.page_headers)).try_into().unwrap_or(u16::MAX);
         self.ask(peer, Question::Headers { from, count }, now)
     }
@@ -82,9 +73,8 @@ impl Snapshot {
         let is_blocks = |what: &Question| matches!(what, Question::Blocks { .. });
         let asked = self.all_slow(is_blocks, now)?;
         let from = at.next();
-        let has = |source: &Source| source.height >= from && source.first_block <= from;
-        let peer = self.best(now, &asked, has)?;
-        let most = until.min(self.peers.get(&peer)?.height).0 - at.0;
+        let peer = self.best(now, &asked, |source| source.has(from))?;
+        let most = until.min(self.questions.peers.get(&peer)?.height).0 - at.0;
         let count = most.min(u64::from(self.limits.page_blocks)).try_into().unwrap_or(u16::MAX);
         self.ask(peer, Question::Blocks { from, count }, now)
     }
@@ -125,10 +115,7 @@ impl Snapshot {
     }
 
     fn ask(&mut self, peer: PublicKey, what: Question, now: Timestamp) -> Option<Ask> {
-        let id = self.next_id;
-        self.next_id += 1;
-        self.asked.insert(id, Asked { peer, what, at: now });
-        self.peers.get_mut(&peer)?.n_asked += 1;
+        let id = self.questions.ask(peer, what, now)?;
         Some(Ask { peer, id, what })
     }
 
@@ -138,17 +125,13 @@ impl Snapshot {
         is_it: impl Fn(&Question) -> bool,
         now: Timestamp,
     ) -> Option<Vec<PublicKey>> {
-        let is_slow = |asked: &Asked| now.0.saturating_sub(asked.at.0) >= self.limits.again_ms;
-        let asked = self.asked.values().filter(|asked| is_it(&asked.what));
-        let peers: Vec<_> =
-            asked.map(|asked| is_slow(asked).then_some(asked.peer)).collect::<Option<_>>()?;
-        (peers.len() < AGAIN_MAX).then_some(peers)
+        self.questions.all_slow(self.questions.open().filter(|asked| is_it(&asked.what)), now)
     }
 
     fn is_free(&self, peer: &PublicKey, now: Timestamp) -> bool {
-        let source = self.peers.get(peer);
-        source.is_some_and(|source| source.n_asked < self.limits.asked_per_peer_max)
-            && self.is_usable(peer, now)
+        let source = self.questions.peers.get(peer);
+        source.is_some_and(|source| self.questions.may_ask(source, now))
+            && !self.liars.contains(peer)
     }
 
     /// The peer that failed least, of those that can be asked and are not among `others`.
@@ -161,7 +144,7 @@ impl Snapshot {
         let fits = |peer: &PublicKey, source: &Source| {
             has(source) && !others.contains(peer) && self.is_free(peer, now)
         };
-        let usable = self.peers.iter().filter(|(peer, source)| fits(peer, source));
+        let usable = self.questions.peers.iter().filter(|(peer, source)| fits(peer, source));
         let rank = |(peer, source): &(&PublicKey, &Source)| {
             (self.suspects.get(*peer).copied(), source.n_failed, source.n_asked, self.place(peer))
         };
@@ -175,9 +158,6 @@ impl Snapshot {
         u64::from_le_bytes(*hash.first_chunk().expect("32 bytes begin with 8"))
     }
 }
-
-/// Peers that are asked for the same at a time.
-const AGAIN_MAX: usize = 4;
 
 /// Blocks that a peer may be ahead of the headers: they are decided all the time.
 const NEAR_BLOCKS: u64 = 64;

@@ -27,6 +27,7 @@ pub use self::proof::StateError;
 use self::trail::Trail;
 pub use self::trail::{Certified, Foothold};
 use super::headers::Anchor;
+use super::questions::{QuestionLimits, Questions};
 use crate::ledger::state::LedgerState;
 use crate::params::Chain;
 use crate::types::chain::{Height, Timestamp};
@@ -43,8 +44,7 @@ pub struct Snapshot {
     trail: Trail,
     /// Whether the trail begins where an earlier life was.
     is_restored: bool,
-    peers: BTreeMap<PublicKey, Source>,
-    asked: BTreeMap<u64, Asked>,
+    questions: Questions<Question>,
     attempt: Attempt,
     /// Who took part in attempts that failed, and in how many.
     suspects: BTreeMap<PublicKey, u32>,
@@ -55,7 +55,6 @@ pub struct Snapshot {
     recorded: Option<Height>,
     /// When something was recorded last; none where that is to be noted.
     went_on: Option<Timestamp>,
-    next_id: u64,
     bytes: u64,
 }
 
@@ -74,22 +73,14 @@ pub struct SnapshotLimits {
     /// Blocks that are fetched at most to move on what is here; behind more of them it begins
     /// anew. Default 10,000.
     pub gap_blocks_max: u64,
-    /// Questions to one peer at a time. Default 2.
-    pub asked_per_peer_max: usize,
-    /// How long an answer may take, in milliseconds. Default 10,000.
-    pub answer_ms_max: u64,
-    /// How long an answer may be waited for before another peer is asked too, in milliseconds.
-    /// Default 2,000.
-    pub again_ms: u64,
+    /// How peers are asked.
+    pub questions: QuestionLimits,
     /// How long the height of an answer may go without a header that proves it, in milliseconds.
     /// Default 20,000.
     pub prove_ms_max: u64,
     /// How long nothing may come while peers are only behind what is here, before it begins anew,
     /// in milliseconds. Default 120,000.
     pub stuck_ms_max: u64,
-    /// How long a peer is asked nothing after it first failed, in milliseconds; it doubles each
-    /// time, 10 times at most. Default 2,000.
-    pub demoted_ms: u64,
 }
 
 impl Default for SnapshotLimits {
@@ -100,31 +91,11 @@ impl Default for SnapshotLimits {
             page_headers: 256,
             outputs_max: 100_000_000,
             gap_blocks_max: 10_000,
-            asked_per_peer_max: 2,
-            answer_ms_max: 10_000,
-            again_ms: 2_000,
+            questions: QuestionLimits::default(),
             prove_ms_max: 20_000,
             stuck_ms_max: 120_000,
-            demoted_ms: 2_000,
         }
     }
-}
-
-#[derive(Default)]
-struct Source {
-    height: Height,
-    first_block: Height,
-    n_asked: usize,
-    /// Questions that were given up and may yet be answered.
-    n_late: usize,
-    n_failed: u32,
-    demoted_until: Timestamp,
-}
-
-struct Asked {
-    peer: PublicKey,
-    what: Question,
-    at: Timestamp,
 }
 
 /// What is asked for.
@@ -216,17 +187,15 @@ impl Snapshot {
             trail: Trail::new(genesis(&chain)),
             is_restored: false,
             chain,
+            questions: Questions::new(limits.questions.clone()),
             limits,
             seed,
-            peers: BTreeMap::new(),
-            asked: BTreeMap::new(),
             attempt: Attempt::new(false),
             suspects: BTreeMap::new(),
             liars: BTreeSet::new(),
             outputs: VecDeque::new(),
             recorded: None,
             went_on: None,
-            next_id: 1,
             bytes: 0,
         }
     }
@@ -244,10 +213,9 @@ impl Snapshot {
     /// The peers that are connected, all of them. What was asked of others is asked again.
     pub fn on_peers(&mut self, connected: &[SnapshotPeer]) {
         let is_here = |key: &PublicKey| connected.iter().any(|peer| peer.key == *key);
-        self.peers.retain(|key, _| is_here(key));
-        self.asked.retain(|_, asked| is_here(&asked.peer));
+        self.questions.retain(is_here);
         for SnapshotPeer { key, height, first_block } in connected {
-            let source = self.peers.entry(*key).or_default();
+            let source = self.questions.peers.entry(*key).or_default();
             (source.height, source.first_block) = (*height, *first_block);
         }
     }
@@ -269,7 +237,7 @@ impl Snapshot {
 
     /// How far it is.
     pub fn progress(&self, now: Timestamp) -> SnapshotProgress {
-        let usable = || self.peers.values().filter(|source| source.demoted_until <= now);
+        let usable = || self.questions.peers.values().filter(|source| source.is_usable(now));
         SnapshotProgress {
             headers: self.trail.end().height,
             target: usable().map(|source| source.height).max().unwrap_or_default(),
@@ -291,7 +259,7 @@ impl Snapshot {
             } else {
                 self.suspect(peer);
             }
-            self.demote(&peer, now);
+            self.questions.demote(&peer, now);
         }
         let is_of_one = self.attempt.is_of_one || !is_proved;
         self.begin_again(is_of_one);
@@ -308,7 +276,7 @@ impl Snapshot {
             // It begins where the attempt was, and others may be behind that.
             self.trail = Trail::new(genesis(&self.chain));
             // Headers that are under way follow from elsewhere.
-            self.withdraw(|asked| matches!(asked.what, Question::Headers { .. }));
+            self.questions.withdraw(|asked| matches!(asked.what, Question::Headers { .. }));
         }
         self.outputs.push_back(Output::Forget);
     }
@@ -329,33 +297,6 @@ impl Snapshot {
     fn drop_waiting(&mut self) -> Option<Waiting> {
         self.attempt.waiting.take()
     }
-
-    /// Gives questions up, which may yet be answered. Returns whom they were put to.
-    fn withdraw(&mut self, is_it: impl Fn(&Asked) -> bool) -> Vec<PublicKey> {
-        let withdrawn: Vec<Asked> =
-            self.asked.extract_if(.., |_, asked| is_it(asked)).map(|(_, asked)| asked).collect();
-        for asked in &withdrawn {
-            self.release(&asked.peer);
-            if let Some(source) = self.peers.get_mut(&asked.peer) {
-                source.n_late += 1;
-            }
-        }
-        withdrawn.into_iter().map(|asked| asked.peer).collect()
-    }
-
-    fn release(&mut self, peer: &PublicKey) {
-        if let Some(source) = self.peers.get_mut(peer) {
-            source.n_asked = source.n_asked.saturating_sub(1);
-        }
-    }
-
-    fn demote(&mut self, peer: &PublicKey, now: Timestamp) {
-        if let Some(source) = self.peers.get_mut(peer) {
-            let wait = self.limits.demoted_ms << source.n_failed.min(DOUBLED_MAX);
-            source.n_failed += 1;
-            source.demoted_until = Timestamp(now.0.saturating_add(wait));
-        }
-    }
 }
 
 /// Where the headers of a chain begin.
@@ -364,9 +305,6 @@ fn genesis(chain: &Chain) -> Foothold {
     let masternodes = chain.first_set().clone();
     Foothold { anchor: Anchor { height: Height::ZERO, hash, masternodes }, certified: None }
 }
-
-/// How often the time without questions doubles.
-const DOUBLED_MAX: u32 = 10;
 
 #[cfg(test)]
 mod tests;
