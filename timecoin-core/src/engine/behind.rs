@@ -26,13 +26,29 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// Each peer may be told `n_max` things in a while.
+    /// Each peer may be told `n_max` things, or bytes, in a while.
     pub(super) fn new(n_max: usize, round_timeout: Duration) -> Self {
         Told { peers: BTreeMap::new(), window: TOLD_FOR.min(round_timeout), n_max }
     }
 
     /// Whether a peer may be told one more thing, which counts as told.
     pub(super) fn may_tell(&mut self, peer: PeerId, now: Timestamp) -> bool {
+        let has_room = self.has_room(peer, now);
+        self.count(peer, 1, now);
+        has_room
+    }
+
+    /// Whether a peer may be told anything more.
+    pub(super) fn has_room(&mut self, peer: PeerId, now: Timestamp) -> bool {
+        *self.n_told(peer, now) < self.n_max
+    }
+
+    /// Counts what a peer was told.
+    pub(super) fn count(&mut self, peer: PeerId, n: usize, now: Timestamp) {
+        *self.n_told(peer, now) += n;
+    }
+
+    fn n_told(&mut self, peer: PeerId, now: Timestamp) -> &mut usize {
         if self.peers.len() >= TOLD_MAX && !self.peers.contains_key(&peer) {
             self.peers.clear();
         }
@@ -40,8 +56,7 @@ impl Told {
         if *since > now || since.after(self.window) <= now {
             (*since, *n_told) = (now, 0);
         }
-        *n_told += 1;
-        *n_told <= self.n_max
+        n_told
     }
 
     /// Whether what was decided at `at` is so new that most have not heard of it.

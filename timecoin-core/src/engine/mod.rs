@@ -54,12 +54,14 @@ use crate::types::map::HashSet;
 use crate::types::masternode_set::{MasternodeIndex, MasternodeSet};
 use crate::types::message::{Message, Proposal};
 use crate::types::verified::{Verified, VerifiedTransaction};
+use crate::votes::BatchTrees;
 use behind::Told;
 use certificate::Pages;
 use held::Held;
 use input::{Input, PeerId, VerifiedMessage};
 use output::{Event, Halt, Output, Record, To};
 use proposal::PreparedClaims;
+use request::CERTIFICATE_BYTES_TOLD_MAX;
 use restore::Restore;
 use settled::LatestBlocks;
 use timeout::Timers;
@@ -110,6 +112,8 @@ pub struct Engine {
     told_blocks: Told,
     /// Who was sent votes or certificates because of votes that it repeated.
     told_finals: Told,
+    /// Who was sent how many bytes of certificates because it asked for transactions.
+    told_certificates: Told,
     /// When the tip was decided here; none for the one of an earlier life.
     decided_at: Option<Timestamp>,
     unknown: Unknown,
@@ -175,6 +179,7 @@ impl Engine {
             latest_blocks,
             told_blocks: Told::new(1, round_timeout),
             told_finals: Told::new(FINALS_TOLD_MAX, round_timeout),
+            told_certificates: Told::new(CERTIFICATE_BYTES_TOLD_MAX, round_timeout),
             decided_at: None,
             unknown: Unknown::default(),
             pages: Pages::default(),
@@ -248,7 +253,10 @@ impl Engine {
             VerifiedMessage::Decided(b, c) => self.on_decided(from, b, c, now, utxos),
             VerifiedMessage::Block(b) => self.on_block(b, now, utxos),
             VerifiedMessage::Evidence(e) => self.on_evidence(*e, now),
-            VerifiedMessage::Request(r) => self.on_request(from, r),
+            VerifiedMessage::Request(r) => {
+                self.on_request(from, r, now);
+                Ok(())
+            }
         }
     }
 
@@ -299,12 +307,12 @@ impl Engine {
 
     /// The portable proof that a transaction is final, until a block holds it.
     pub fn finality_certificate(&self, txid: &Txid) -> Option<Arc<FinalityCertificate>> {
-        self.finality.finality_certificate(txid)
+        self.finality.finality_certificate(txid, &mut BatchTrees::default())
     }
 
     /// The proof that a transaction is certified, until a block holds it.
     pub fn approve_certificate(&self, txid: &Txid) -> Option<Arc<ApproveCertificate>> {
-        self.finality.approve_certificate(txid)
+        self.finality.approve_certificate(txid, &mut BatchTrees::default())
     }
 
     /// Whether this masternode signs nothing until an epoch begins that it can't have been in.

@@ -17,8 +17,9 @@ use crate::types::masternode_set::MasternodeIndex;
 use crate::types::message::Message;
 use crate::types::transaction::OutPoint;
 use crate::types::verified::VerifiedTransaction;
+use crate::votes::BatchTrees;
 
-/// Certificates that answer one refused proposal.
+/// Certificates that answer one refused proposal. None is kept.
 pub(super) const REASONS_MAX: usize = 32;
 
 /// Which transactions of blocks that this masternode has Prepared take which outpoints (F5a);
@@ -170,8 +171,9 @@ impl Engine {
             return;
         }
         self.reasons_told = Some(place);
+        let mut trees = BatchTrees::default();
         for txid in reasons.iter().take(REASONS_MAX) {
-            if let Some(certificate) = self.finality.approve_certificate(txid) {
+            if let Some(certificate) = self.finality.approve_certificate(txid, &mut trees) {
                 self.send(To::All, Message::ApproveCertificate((*certificate).clone()));
             }
         }

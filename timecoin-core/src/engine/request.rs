@@ -2,31 +2,25 @@
 
 use super::Engine;
 use super::input::PeerId;
-use super::output::{Halt, Output, To};
+use super::output::{Output, To};
+use crate::types::chain::Timestamp;
+use crate::types::encode::encoded_len;
 use crate::types::hash::Txid;
 use crate::types::message::{Message, Request};
+use crate::votes::BatchTrees;
 
 /// Transactions that one answer holds, and their bytes. Who lacks more asks again.
 pub(super) const ANSWERED_MAX: usize = 256;
 const ANSWERED_BYTES_MAX: usize = 1_000_000;
 
+/// Bytes of certificates with which one peer's questions are answered in a while; those of the
+/// transaction that reaches it are sent still. A question is short and may come again and again.
+pub(super) const CERTIFICATE_BYTES_TOLD_MAX: usize = 2_000_000;
+
 impl Engine {
-    pub(super) fn on_request(&mut self, from: PeerId, request: Request) -> Result<(), Halt> {
+    pub(super) fn on_request(&mut self, from: PeerId, request: Request, now: Timestamp) {
         match request {
-            Request::Transactions(txids) => {
-                let mut bytes_left = ANSWERED_BYTES_MAX;
-                for txid in txids.iter().take(ANSWERED_MAX) {
-                    let Some(entry) = self.mempool.get(txid) else { continue };
-                    let bytes = entry.transaction.bytes();
-                    if bytes > bytes_left {
-                        break;
-                    }
-                    bytes_left -= bytes;
-                    let body = entry.transaction.transaction().clone();
-                    self.send(To::Peer(from), Message::Transaction(body));
-                    self.send_certificate(from, txid);
-                }
-            }
+            Request::Transactions(txids) => self.answer_transactions(from, &txids, now),
             Request::Block(hash) => {
                 let candidate = self.consensus.candidate(&hash);
                 match candidate.map(|candidate| candidate.block.block().clone()) {
@@ -39,17 +33,44 @@ impl Engine {
             }
             Request::Decided(_) => {}
         }
-        Ok(())
+    }
+
+    /// Who has had enough of certificates has the transactions alone: a masternode votes on them
+    /// and is shown what it lacks, and who asks again later has those as well.
+    fn answer_transactions(&mut self, from: PeerId, txids: &[Txid], now: Timestamp) {
+        let mut bytes_left = ANSWERED_BYTES_MAX;
+        let mut trees = BatchTrees::default();
+        for txid in txids.iter().take(ANSWERED_MAX) {
+            let Some(entry) = self.mempool.get(txid) else { continue };
+            let bytes = entry.transaction.bytes();
+            if bytes > bytes_left {
+                break;
+            }
+            bytes_left -= bytes;
+            let body = entry.transaction.transaction().clone();
+            self.send(To::Peer(from), Message::Transaction(body));
+            if self.told_certificates.has_room(from, now) {
+                self.send_certificates(from, txid, &mut trees, now);
+            }
+        }
     }
 
     /// What proves a transaction here: to a masternode that has to Commit the Approves, to
     /// everybody else that it is final.
-    fn send_certificate(&mut self, to: PeerId, txid: &Txid) {
-        if let Some(certificate) = self.finality.approve_certificate(txid) {
-            self.send(To::Peer(to), Message::ApproveCertificate((*certificate).clone()));
-        }
-        if let Some(certificate) = self.finality_certificate(txid) {
-            self.send(To::Peer(to), Message::FinalityCertificate((*certificate).clone()));
+    fn send_certificates(
+        &mut self,
+        to: PeerId,
+        txid: &Txid,
+        trees: &mut BatchTrees,
+        now: Timestamp,
+    ) {
+        let approves = self.finality.approve_certificate(txid, trees);
+        let commits = self.finality.finality_certificate(txid, trees);
+        let approves = approves.map(|c| Message::ApproveCertificate((*c).clone()));
+        let commits = commits.map(|c| Message::FinalityCertificate((*c).clone()));
+        for message in approves.into_iter().chain(commits) {
+            self.told_certificates.count(to, encoded_len(&message), now);
+            self.send(To::Peer(to), message);
         }
     }
 }

@@ -8,6 +8,7 @@ mod held;
 mod late;
 mod many;
 mod older;
+mod request;
 mod restart;
 mod solo;
 mod supports;

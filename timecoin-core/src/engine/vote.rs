@@ -17,7 +17,7 @@ use crate::types::message::Message;
 use crate::types::transaction::OutPoint;
 use crate::types::verified::{Verified, VerifiedTransaction};
 use crate::types::vote::{RejectReason, Vote, VoteBatch, VoteKind};
-use crate::votes::VoteRef;
+use crate::votes::{BatchTrees, VoteRef};
 
 impl Engine {
     /// Signs the votes that were gathered, records them, sends them, and counts them like
@@ -192,7 +192,11 @@ impl Engine {
         let asker = self.finality.set().index_of(&from);
         let own = self.keys.as_ref().and_then(|keys| self.finality.set().index_of(&keys.public()));
         let mut shown: BTreeSet<Signature> = BTreeSet::new();
+        let mut trees = BatchTrees::default();
         for txid in txids {
+            if !self.told_finals.has_room(from, now) {
+                return;
+            }
             let Some(votes) = self.finality.get(txid) else { continue };
             let commits: Vec<_> = votes.tally().votes(VoteKind::Commit).take(quorum).collect();
             let mut answers = Vec::new();
@@ -202,7 +206,7 @@ impl Engine {
                     && !self.recorded.batches.contains(&vote.batch().signature)
             };
             if commits.len() < quorum || commits.iter().any(|vote| is_lost(vote)) {
-                let certificate = self.finality.finality_certificate(txid);
+                let certificate = self.finality.finality_certificate(txid, &mut trees);
                 answers.extend(certificate.map(|c| Message::FinalityCertificate((*c).clone())));
             } else {
                 let others = commits.iter().filter(|vote| Some(vote.voter()) != asker);

@@ -24,7 +24,7 @@ use crate::types::masternode_set::{MasternodeIndex, MasternodeSet};
 use crate::types::transaction::OutPoint;
 use crate::types::verified::Verified;
 use crate::types::vote::{RejectReason, Vote, VoteBatch, VoteKind};
-use crate::votes::VoteRef;
+use crate::votes::{BatchTrees, VoteRef};
 
 /// How much this masternode may have approved and not seen confirmed (F9).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -339,13 +339,21 @@ impl Finality {
     }
 
     /// The approve certificate of a transaction, if there is one.
-    pub fn approve_certificate(&self, txid: &Txid) -> Option<Arc<ApproveCertificate>> {
-        self.votes.get(txid)?.approve_certificate(*txid, self.epoch, &self.set)
+    pub fn approve_certificate(
+        &self,
+        txid: &Txid,
+        trees: &mut BatchTrees,
+    ) -> Option<Arc<ApproveCertificate>> {
+        self.votes.get(txid)?.approve_certificate(*txid, self.epoch, &self.set, trees)
     }
 
     /// The finality certificate of a transaction, if there is one.
-    pub fn finality_certificate(&self, txid: &Txid) -> Option<Arc<FinalityCertificate>> {
-        self.votes.get(txid)?.finality_certificate(*txid, self.epoch, &self.set)
+    pub fn finality_certificate(
+        &self,
+        txid: &Txid,
+        trees: &mut BatchTrees,
+    ) -> Option<Arc<FinalityCertificate>> {
+        self.votes.get(txid)?.finality_certificate(*txid, self.epoch, &self.set, trees)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::types::hash::Txid;
 use crate::types::masternode_set::{MasternodeIndex, MasternodeSet};
 use crate::types::verified::Verified;
 use crate::types::vote::{VoteBatch, VoteKind};
-use crate::votes::{Counted, VoteRef, VoteTally, votes_of};
+use crate::votes::{BatchTrees, Counted, VoteRef, VoteTally, votes_of};
 
 /// This masternode's own first vote on a transaction (F2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,11 +141,12 @@ impl TxVotes {
         txid: Txid,
         epoch: Epoch,
         set: &MasternodeSet,
+        trees: &mut BatchTrees,
     ) -> Option<Arc<ApproveCertificate>> {
         if let Some(received) = &self.approve_certificate {
             return Some(Arc::new(ApproveCertificate::clone(received)));
         }
-        let votes = self.tally.proofs(VoteKind::Approve, set.quorum())?;
+        let votes = self.tally.proofs(VoteKind::Approve, set.quorum(), trees)?;
         let votes = VoteCertificate { epoch, set_hash: set.hash(), votes };
         Some(Arc::new(ApproveCertificate { txid, votes }))
     }
@@ -155,11 +156,12 @@ impl TxVotes {
         txid: Txid,
         epoch: Epoch,
         set: &MasternodeSet,
+        trees: &mut BatchTrees,
     ) -> Option<Arc<FinalityCertificate>> {
         if let Some(received) = &self.finality_certificate {
             return Some(Arc::new(FinalityCertificate::clone(received)));
         }
-        let votes = self.tally.proofs(VoteKind::Commit, set.quorum())?;
+        let votes = self.tally.proofs(VoteKind::Commit, set.quorum(), trees)?;
         let votes = VoteCertificate { epoch, set_hash: set.hash(), votes };
         Some(Arc::new(FinalityCertificate { txid, votes }))
     }

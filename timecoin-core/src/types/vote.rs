@@ -10,7 +10,7 @@ use super::encode::encode;
 use super::hash::{ChainId, Hash256, SetHash, Tag, Txid, hash};
 use super::keys::{KeyPair, Signature};
 use super::masternode_set::{MasternodeIndex, MasternodeSet};
-use super::merkle::{MerklePath, merkle_root};
+use super::merkle::{MerklePath, MerkleTree, merkle_root};
 
 /// The most votes one signature may cover (PROTOCOL 4).
 pub const BATCH_VOTES_MAX: usize = 1024;
@@ -183,9 +183,19 @@ impl VoteBatch {
     /// The proof of the vote at `index` for someone who does not have the batch; `None` if
     /// there is no such vote.
     pub fn proof(&self, index: u32) -> Option<VoteProof> {
-        let items: Vec<VoteItem> = self.votes.iter().map(Vote::item).collect();
-        let path = MerklePath::build(Tag::VoteLeaf, Tag::VoteNode, &items, index)?;
+        self.proof_in(&self.tree(), index)
+    }
+
+    /// The same, read from the [`VoteBatch::tree`] of this batch.
+    pub(crate) fn proof_in(&self, tree: &MerkleTree, index: u32) -> Option<VoteProof> {
+        let path = tree.path(index)?;
         Some(VoteProof { voter: self.voter, path, signature: self.signature })
+    }
+
+    /// The tree whose root the voter signed.
+    pub(crate) fn tree(&self) -> MerkleTree {
+        let items: Vec<VoteItem> = self.votes.iter().map(Vote::item).collect();
+        MerkleTree::new(Tag::VoteLeaf, Tag::VoteNode, &items)
     }
 }
 
