@@ -117,9 +117,15 @@ impl VoteTally {
         self.votes.iter().filter(move |vote| vote.kind() == kind)
     }
 
-    /// Whose vote came first, of any kind.
-    pub fn first_voter(&self) -> Option<MasternodeIndex> {
-        self.votes.first().map(VoteRef::voter)
+    /// Whether a vote that was counted is in this batch, the very one that was given.
+    pub fn leans_on(&self, batch: &Arc<Verified<VoteBatch>>) -> bool {
+        self.votes.iter().any(|vote| Arc::ptr_eq(&vote.batch, batch))
+    }
+
+    /// Forgets the votes that are in this batch; says whether none is left.
+    pub fn forget(&mut self, batch: &Arc<Verified<VoteBatch>>) -> bool {
+        self.votes.retain(|vote| !Arc::ptr_eq(&vote.batch, batch));
+        self.votes.is_empty()
     }
 
     /// The proofs of a quorum, ascending by voter; nothing where there is none. Those from short

@@ -4,7 +4,7 @@ use super::Engine;
 use super::evidence::EVIDENCE_MAX;
 use super::held::{HELD_BYTES_MAX, HELD_MAX};
 use crate::consensus::{BLOCKS_MAX, ROUNDS_PER_VOTER_MAX};
-use crate::finality::UNKNOWN_PER_VOTER_MAX;
+use crate::finality::{UNKNOWN_BYTES_PER_VOTER_MAX, UNKNOWN_PER_VOTER_MAX};
 
 /// A table, how full it is, and how full it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct TableSize {
 
 impl Engine {
     /// Every table that peers can fill, for metrics and tests.
-    pub fn table_sizes(&self) -> [TableSize; 12] {
+    pub fn table_sizes(&self) -> [TableSize; 13] {
         let n = self.finality.set().len();
         let limits = self.mempool.limits();
         let table = |name, len, len_max| TableSize { name, len, len_max };
@@ -39,6 +39,7 @@ impl Engine {
             table("round changes", consensus.round_changes, n),
             table("proposals", consensus.proposals, BLOCKS_MAX),
             table("votes", self.finality.n_transactions(), voted.saturating_add(known)),
+            table("unknown bytes", self.finality.unknown_bytes(), UNKNOWN_BYTES_PER_VOTER_MAX * n),
         ]
     }
 

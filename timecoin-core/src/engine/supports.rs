@@ -19,16 +19,13 @@ use crate::types::vote::{BATCH_VOTES_MAX, Vote, VoteBatch, VoteKind};
 use crate::votes::VoteRef;
 
 /// Bytes of what stands behind the votes of one record, a sixteenth of what the log takes. One
-/// vote fits whatever others do: 134 batches of 35 kB and a certificate's transaction.
+/// vote fits whatever others do: 134 batches of 35 kB and a certificate's transaction. It bounds
+/// a record on its way to the log, and nothing that stays.
 pub(super) const SUPPORT_BYTES_MAX: usize = 8_000_000;
 
 /// Batches that are remembered while a record is made; looking further back costs more than
 /// asking the table of what is recorded.
 const LEANED_ON_MAX: usize = 16;
-
-/// A vote on the wire, at most, and what a batch has beside its votes.
-const VOTE_BYTES_MAX: usize = 34;
-const BATCH_BYTES: usize = 110;
 
 impl Engine {
     /// How many of some votes go into one batch, by what has to be recorded with it.
@@ -64,7 +61,7 @@ impl Engine {
             if !self.recorded.batches.contains(&support.signature)
                 && counted.insert(support.signature)
             {
-                bytes += BATCH_BYTES + VOTE_BYTES_MAX * support.votes.len();
+                bytes += support.bytes_max();
             }
         }
         bytes

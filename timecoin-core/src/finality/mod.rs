@@ -5,6 +5,7 @@
 
 mod inventory;
 mod locks;
+mod unknown;
 mod votes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 pub use inventory::Inventories;
 pub use locks::Locks;
-pub(crate) use votes::UNKNOWN_PER_VOTER_MAX;
+pub(crate) use unknown::{UNKNOWN_BYTES_PER_VOTER_MAX, UNKNOWN_PER_VOTER_MAX};
 pub use votes::{Decision, Milestone, TxVotes};
 
 use crate::types::certificate::{ApproveCertificate, FinalityCertificate};
@@ -25,6 +26,7 @@ use crate::types::transaction::OutPoint;
 use crate::types::verified::Verified;
 use crate::types::vote::{RejectReason, Vote, VoteBatch, VoteKind};
 use crate::votes::{BatchTrees, VoteRef};
+use unknown::UnknownVotes;
 
 /// How much this masternode may have approved and not seen confirmed (F9).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,7 +62,8 @@ pub struct Finality {
     backlog: Backlog,
     backlog_max: Backlog,
     outbox: Vec<Vote>,
-    n_unknown: Vec<usize>,
+    /// By voter.
+    unknown: Vec<UnknownVotes>,
 }
 
 impl Finality {
@@ -71,7 +74,7 @@ impl Finality {
         own: Option<MasternodeIndex>,
         backlog_max: Backlog,
     ) -> Self {
-        let n_unknown = vec![0; set.len()];
+        let unknown = vec![UnknownVotes::default(); set.len()];
         Finality {
             epoch,
             set,
@@ -83,7 +86,7 @@ impl Finality {
             backlog: Backlog::default(),
             backlog_max,
             outbox: Vec::new(),
-            n_unknown,
+            unknown,
         }
     }
 
@@ -126,6 +129,11 @@ impl Finality {
     /// Of how many transactions votes are kept.
     pub fn n_transactions(&self) -> usize {
         self.votes.len()
+    }
+
+    /// Bytes of the batches that are kept for their votes on transactions that are not here.
+    pub(crate) fn unknown_bytes(&self) -> usize {
+        self.unknown.iter().map(UnknownVotes::bytes).sum()
     }
 
     /// What is kept of the votes of the epoch, by name.
@@ -334,7 +342,6 @@ impl Finality {
         if let Some(mut votes) = self.votes.remove(txid) {
             self.leave_backlog(votes.take_backlog());
             self.includable.forget(&votes);
-            self.forget_unknown(&votes);
         }
     }
 

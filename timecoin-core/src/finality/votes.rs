@@ -1,13 +1,12 @@
 //! The votes on one transaction, and how they add up.
 
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::{Finality, Includable};
 use crate::types::certificate::{ApproveCertificate, FinalityCertificate, VoteCertificate};
 use crate::types::chain::Epoch;
 use crate::types::hash::Txid;
-use crate::types::masternode_set::{MasternodeIndex, MasternodeSet};
+use crate::types::masternode_set::MasternodeSet;
 use crate::types::verified::Verified;
 use crate::types::vote::{VoteBatch, VoteKind};
 use crate::votes::{BatchTrees, Counted, VoteRef, VoteTally, votes_of};
@@ -110,6 +109,21 @@ impl TxVotes {
         is_approved || self.own_commit
     }
 
+    /// Whether nothing was promised here because of its votes, nor follows from them.
+    fn is_idle(&self) -> bool {
+        self.own.is_none() && !self.own_commit && !self.is_certified && !self.is_final
+    }
+
+    /// Whether there is nothing but votes on a transaction that is not here.
+    pub(super) fn is_unknown(&self) -> bool {
+        !self.is_known && self.is_idle()
+    }
+
+    /// Forgets the votes that are in a batch; says whether none is left.
+    pub(super) fn forget(&mut self, batch: &Arc<Verified<VoteBatch>>) -> bool {
+        self.tally.forget(batch)
+    }
+
     pub(super) fn order(&self) -> Option<u64> {
         self.order
     }
@@ -171,21 +185,20 @@ impl Finality {
     /// Counts the votes of a batch of this epoch (F10). Own batches come this way too.
     pub fn on_votes(&mut self, batch: &Arc<Verified<VoteBatch>>) -> Vec<Milestone> {
         let mut milestones = Vec::new();
+        let mut keeps_unknown = false;
         for (txid, vote) in votes_of(batch) {
-            self.on_vote(txid, vote, &mut milestones);
+            keeps_unknown |= self.on_vote(txid, vote, &mut milestones);
+        }
+        if keeps_unknown {
+            self.keep_unknown(batch);
         }
         milestones
     }
 
-    fn on_vote(&mut self, txid: Txid, vote: VoteRef, milestones: &mut Vec<Milestone>) {
+    /// Says whether it was counted for a transaction that is not here.
+    fn on_vote(&mut self, txid: Txid, vote: VoteRef, milestones: &mut Vec<Milestone>) -> bool {
         let (voter, kind, quorum) = (vote.voter(), vote.kind(), self.set.quorum());
-        let votes = match self.votes.entry(txid) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) if count_unknown(&mut self.n_unknown, voter) => {
-                place.insert(TxVotes::default())
-            }
-            Entry::Vacant(_) => return,
-        };
+        let votes = self.votes.entry(txid).or_default();
         if !votes.is_known {
             milestones.push(Milestone::Unknown(txid));
         }
@@ -223,38 +236,18 @@ impl Finality {
             }
             _ => {}
         }
+        counted != Counted::Repeated && !votes.is_known
     }
 
     /// Says that this node has the transaction, so that votes for it are not unknown.
     pub fn note_known(&mut self, txid: Txid) {
-        let votes = self.votes.entry(txid).or_default();
-        if !std::mem::replace(&mut votes.is_known, true) {
-            let first = votes.tally.first_voter();
-            self.uncount_unknown(first);
-        }
+        self.votes.entry(txid).or_default().is_known = true;
     }
 
     /// Says that this node has let the transaction go; votes without promises go with it.
     pub fn note_evicted(&mut self, txid: &Txid) {
-        let is_idle = self.votes.get(txid).is_some_and(|votes| {
-            votes.own.is_none() && !votes.own_commit && !votes.is_certified && !votes.is_final
-        });
-        if is_idle {
+        if self.votes.get(txid).is_some_and(TxVotes::is_idle) {
             self.votes.remove(txid);
-        }
-    }
-
-    pub(super) fn forget_unknown(&mut self, votes: &TxVotes) {
-        if !votes.is_known {
-            let first = votes.tally.first_voter();
-            self.uncount_unknown(first);
-        }
-    }
-
-    fn uncount_unknown(&mut self, voter: Option<MasternodeIndex>) {
-        let count = voter.and_then(|voter| self.n_unknown.get_mut(usize::from(voter)));
-        if let Some(count) = count {
-            *count = count.saturating_sub(1);
         }
     }
 
@@ -320,15 +313,3 @@ impl Includable {
         milestones.push(Milestone::Finalized(txid));
     }
 }
-
-/// Votes for transactions that this node does not have are kept, so many per masternode.
-fn count_unknown(n_unknown: &mut [usize], voter: MasternodeIndex) -> bool {
-    let Some(n_unknown) = n_unknown.get_mut(usize::from(voter)) else { return false };
-    let has_room = *n_unknown < UNKNOWN_PER_VOTER_MAX;
-    *n_unknown += usize::from(has_room);
-    has_room
-}
-
-/// Transactions that this node does not have, for which it keeps the votes of one masternode:
-/// two full blocks' worth.
-pub(crate) const UNKNOWN_PER_VOTER_MAX: usize = 20_000;

@@ -105,17 +105,17 @@ impl Vote {
 
     /// What stands for it in the Merkle tree of a batch: its canonical bytes.
     fn item(&self) -> VoteItem {
-        let mut item = VoteItem { bytes: [0; ITEM_BYTES_MAX], n_bytes: 0 };
+        let mut item = VoteItem { bytes: [0; VOTE_BYTES_MAX], n_bytes: 0 };
         let mut left = &mut item.bytes[..];
         self.serialize(&mut left).expect("a vote has at most so many bytes");
-        item.n_bytes = ITEM_BYTES_MAX - left.len();
+        item.n_bytes = VOTE_BYTES_MAX - left.len();
         item
     }
 }
 
 /// The canonical bytes of a vote, without an allocation for each.
 struct VoteItem {
-    bytes: [u8; ITEM_BYTES_MAX],
+    bytes: [u8; VOTE_BYTES_MAX],
     n_bytes: usize,
 }
 
@@ -126,7 +126,10 @@ impl AsRef<[u8]> for VoteItem {
 }
 
 /// A kind, a transaction id and a reason.
-const ITEM_BYTES_MAX: usize = 34;
+pub(crate) const VOTE_BYTES_MAX: usize = 34;
+
+/// What a batch has beside its votes: epoch, set, voter, their number, signature.
+const BATCH_BYTES: usize = 110;
 
 /// Up to 1,024 votes of one masternode under one signature.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -178,6 +181,11 @@ impl VoteBatch {
             self.votes.iter().map(|vote| (vote.txid(), vote.kind())).collect();
         said.sort_unstable();
         said.windows(2).any(|pair| pair[0] == pair[1])
+    }
+
+    /// Its bytes on the wire, or a little more.
+    pub(crate) fn bytes_max(&self) -> usize {
+        BATCH_BYTES + VOTE_BYTES_MAX * self.votes.len()
     }
 
     /// The proof of the vote at `index` for someone who does not have the batch; `None` if
