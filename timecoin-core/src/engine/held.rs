@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use super::Engine;
 use super::input::{PeerId, VerifiedMessage};
 use crate::types::ballot::SignedBallot;
+use crate::types::chain::Round;
 use crate::types::encode::encoded_len;
 use crate::types::message::Message;
 
@@ -89,6 +90,20 @@ impl<M> IntoIterator for Held<M> {
     }
 }
 
+impl Held<VerifiedMessage> {
+    /// How many of them are proposals.
+    pub(super) fn n_proposals(&self) -> usize {
+        self.proposal_rounds().count()
+    }
+
+    fn proposal_rounds(&self) -> impl Iterator<Item = Round> {
+        self.messages.iter().filter_map(|kept| match &kept.message {
+            VerifiedMessage::Proposal(proposal) => Some(proposal.ballot.ballot.round),
+            _ => None,
+        })
+    }
+}
+
 impl Engine {
     /// Keeps a message of the next height until that begins. Nothing follows from one of a height
     /// further on: this node is behind, fetches blocks, and is told again when it is there.
@@ -107,14 +122,9 @@ impl Engine {
     /// the same once more.
     fn wants_proposal(&self, ballot: &SignedBallot) -> bool {
         let (height, round) = (ballot.ballot.height, ballot.ballot.round);
-        let held = self.held.messages.iter().filter_map(|kept| match &kept.message {
-            VerifiedMessage::Proposal(proposal) => Some(proposal.ballot.ballot.round),
-            _ => None,
-        });
-        let rounds: Vec<_> = held.collect();
         ballot.voter == self.finality.set().proposer(height, round)
-            && rounds.len() < HELD_PROPOSALS_MAX
-            && !rounds.contains(&round)
+            && self.held.n_proposals() < HELD_PROPOSALS_MAX
+            && self.held.proposal_rounds().all(|held| held != round)
     }
 
     /// Keeps a message of the next epoch until that begins, if it is of a kind that is small.

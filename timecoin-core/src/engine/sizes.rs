@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::evidence::EVIDENCE_MAX;
-use super::held::{HELD_BYTES_MAX, HELD_MAX};
+use super::held::{HELD_BYTES_MAX, HELD_MAX, HELD_PROPOSALS_MAX};
 use crate::consensus::{BLOCKS_MAX, ROUNDS_PER_VOTER_MAX};
 use crate::finality::{UNKNOWN_BYTES_PER_VOTER_MAX, UNKNOWN_PER_VOTER_MAX};
 
@@ -19,7 +19,7 @@ pub struct TableSize {
 
 impl Engine {
     /// Every table that peers can fill, for metrics and tests.
-    pub fn table_sizes(&self) -> [TableSize; 13] {
+    pub fn table_sizes(&self) -> [TableSize; 14] {
         let n = self.finality.set().len();
         let limits = self.mempool.limits();
         let table = |name, len, len_max| TableSize { name, len, len_max };
@@ -31,6 +31,7 @@ impl Engine {
             table("waiting", self.mempool.waiting_len(), limits.waiting_max),
             table("held", self.held.len(), HELD_MAX),
             table("held bytes", self.held.bytes(), HELD_BYTES_MAX),
+            table("held proposals", self.held.n_proposals(), HELD_PROPOSALS_MAX),
             table("held unverified", self.held_unverified.len(), HELD_MAX),
             table("held unverified bytes", self.held_unverified.bytes(), HELD_BYTES_MAX),
             table("evidence", self.evidence.len(), EVIDENCE_MAX),

@@ -124,4 +124,5 @@ fn of_the_proposals_of_the_next_height_one_of_a_round_is_kept_and_few_in_all() {
         assert!(size(&cluster, "held") <= HELD_PROPOSALS_MAX.min(round as usize + 1));
     }
     assert_eq!(size(&cluster, "held"), HELD_PROPOSALS_MAX);
+    assert_eq!(size(&cluster, "held proposals"), HELD_PROPOSALS_MAX);
 }
