@@ -7,7 +7,9 @@ use thiserror::Error;
 
 use super::rewards::{block_reward, coinbase};
 use super::state::{LedgerState, Tip, utxo_element};
-use super::transaction::{SpendContext, SpendError, TransactionError, check_spend, verify_named};
+use super::transaction::{
+    Known, SpendContext, SpendError, TransactionError, check_spend, verify_named,
+};
 use super::view::{Overlay, UtxoDelta, UtxoView, ViewError};
 use crate::params::Chain;
 use crate::types::amount::Amount;
@@ -249,7 +251,8 @@ fn verify_all(
 ) -> Result<Vec<VerifiedTransaction>, BlockError> {
     let named = transactions.iter().zip(names);
     let named = named.map(|(transaction, &(wtxid, bytes))| (Arc::clone(transaction), wtxid, bytes));
-    let verified = (1..).zip(verify_named(named, chain, known));
+    let known = Known { transactions: known, ..Known::NOTHING };
+    let verified = (1..).zip(verify_named(named, chain, &known));
     let at = |(index, result): (usize, Result<VerifiedTransaction, TransactionError>)| {
         result.map_err(|error| BlockError::Transaction { index, error })
     };

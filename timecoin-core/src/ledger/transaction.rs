@@ -16,7 +16,10 @@ use crate::types::chain::Height;
 use crate::types::encode::{DecodeError, decode};
 use crate::types::evidence::{Evidence, EvidenceError};
 use crate::types::hash::{ChainId, Txid, Wtxid};
-use crate::types::keys::{InputSignature, PublicKey, VotingKey, verify_inputs, verify_strict};
+use crate::types::keys::{
+    InputSignature, KnownKeys, NoKeys, PublicKey, VotingKey, verify_inputs, verify_inputs_of,
+    verify_strict,
+};
 use crate::types::map::HashSet;
 use crate::types::masternode_set::MasternodeSet;
 use crate::types::transaction::{OutPoint, Registration, TRANSACTION_VERSION, Transaction, TxKind};
@@ -219,14 +222,28 @@ pub fn verify_transactions(
     transactions: Vec<Arc<Transaction>>,
     chain: &Chain,
 ) -> Vec<Result<VerifiedTransaction, TransactionError>> {
-    verify_unknown_transactions(transactions, chain, &|_| None)
+    verify_unknown_transactions(transactions, chain, &Known::NOTHING)
 }
 
-/// The same, but those that `known` finds were verified before.
+/// What was found out before, and so need not be again.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// The transaction with this id, if it was verified.
+    pub transactions: &'a dyn Fn(&Wtxid) -> Option<VerifiedTransaction>,
+    /// The points of keys.
+    pub keys: &'a dyn KnownKeys,
+}
+
+impl Known<'_> {
+    /// Nothing was.
+    pub const NOTHING: Known<'static> = Known { transactions: &|_| None, keys: &NoKeys };
+}
+
+/// The same, but what is known is not checked again.
 pub fn verify_unknown_transactions(
     transactions: Vec<Arc<Transaction>>,
     chain: &Chain,
-    known: &dyn Fn(&Wtxid) -> Option<VerifiedTransaction>,
+    known: &Known<'_>,
 ) -> Vec<Result<VerifiedTransaction, TransactionError>> {
     let named = transactions.into_iter().map(|transaction| {
         let (wtxid, bytes) = transaction.wtxid_and_bytes();
@@ -239,9 +256,9 @@ pub fn verify_unknown_transactions(
 pub(super) fn verify_named(
     transactions: impl Iterator<Item = (Arc<Transaction>, Wtxid, usize)>,
     chain: &Chain,
-    known: &dyn Fn(&Wtxid) -> Option<VerifiedTransaction>,
+    known: &Known<'_>,
 ) -> Vec<Result<VerifiedTransaction, TransactionError>> {
-    let check = |(transaction, wtxid, bytes)| match known(&wtxid) {
+    let check = |(transaction, wtxid, bytes)| match (known.transactions)(&wtxid) {
         Some(known) => Ok((known, true)),
         None => Ok((check_form(transaction, wtxid, bytes, chain)?, false)),
     };
@@ -253,7 +270,7 @@ pub(super) fn verify_named(
     }
     let unknown: Vec<InputSignature> =
         signatures.iter().filter(|item| !chain.is_remembered(item)).copied().collect();
-    let are_valid = verify_inputs(&unknown).is_ok();
+    let are_valid = verify_inputs_of(&unknown, known.keys).is_ok();
     let mut from = 0;
     let conclude = |checked: Result<(VerifiedTransaction, bool), TransactionError>| {
         let (transaction, is_known) = checked?;

@@ -17,6 +17,7 @@ use super::event::NodeEventKind;
 use super::events::{Hub, Subscription};
 use super::gate::Gate;
 use super::inbox::Inbox;
+use super::known_keys::KnownPoints;
 use super::metrics::Metrics;
 use super::parking::{Bell, Deadline};
 use super::peers::{NoPeers, Peers};
@@ -164,6 +165,7 @@ impl Node {
             halt: stop.child_token(),
             inbox: Inbox::new(INBOX_MAX),
             verified: outside.verified,
+            known_keys: KnownPoints::new(),
             settled: ArcSwap::from_pointee(engine.settled()),
             proofs: Proofs::new(),
             peers: outside.peers,

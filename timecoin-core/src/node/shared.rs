@@ -16,6 +16,7 @@ use super::event::NodeEventKind;
 use super::events::Hub;
 use super::gate::Gate;
 use super::inbox::Inbox;
+use super::known_keys::KnownPoints;
 use super::metrics::Metrics;
 use super::peers::{Peers, serve};
 use super::proofs::Proofs;
@@ -43,6 +44,7 @@ pub(super) struct Shared {
     pub(super) halt: CancellationToken,
     pub(super) inbox: Inbox<driver::Request>,
     pub(super) verified: Arc<VerifiedCache>,
+    pub(super) known_keys: KnownPoints,
     /// What the engine has a quorum for: a message about that needs no check.
     pub(super) settled: ArcSwap<Settled>,
     pub(super) proofs: Proofs,

@@ -1,26 +1,19 @@
 //! Signatures that masternodes of this process made, remembered in a bounded table.
 
-use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::generations::Generations;
 use crate::types::keys::{PublicKey, Signature};
-use crate::types::map::HashMap;
 use crate::types::signature_memo::SignatureMemo;
 
 /// Remembers the latest signatures of all key pairs that share it: for simulations, where one
 /// thread plays every masternode. Two of them that run one after the other may share it too.
 #[derive(Debug)]
 pub struct SharedSignatures {
-    generations: Mutex<Generations>,
-    n_kept: usize,
+    made: Mutex<Generations<Made, Signature>>,
 }
 
-/// Two tables: when the younger is full it becomes the older, and the older is dropped.
-#[derive(Debug, Default)]
-struct Generations {
-    young: HashMap<(PublicKey, [u8; MESSAGE_BYTES]), Signature>,
-    old: HashMap<(PublicKey, [u8; MESSAGE_BYTES]), Signature>,
-}
+type Made = (PublicKey, [u8; MESSAGE_BYTES]);
 
 impl SharedSignatures {
     /// Remembers nothing yet, and 40,000 at least later: 14 MB at most.
@@ -30,11 +23,11 @@ impl SharedSignatures {
 
     /// Remembers the latest `n_kept`, and at most twice as many.
     pub fn with_capacity(n_kept: usize) -> Self {
-        SharedSignatures { generations: Mutex::default(), n_kept }
+        SharedSignatures { made: Mutex::new(Generations::new(n_kept)) }
     }
 
-    fn generations(&self) -> MutexGuard<'_, Generations> {
-        self.generations.lock().unwrap_or_else(PoisonError::into_inner)
+    fn made(&self) -> MutexGuard<'_, Generations<Made, Signature>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -47,17 +40,12 @@ impl Default for SharedSignatures {
 impl SignatureMemo for SharedSignatures {
     fn find(&self, key: &PublicKey, message: &[u8]) -> Option<Signature> {
         let name = (*key, message.try_into().ok()?);
-        let generations = self.generations();
-        generations.young.get(&name).or_else(|| generations.old.get(&name)).copied()
+        self.made().find(&name)
     }
 
     fn keep(&self, key: &PublicKey, message: &[u8], signature: &Signature) {
         let Ok(message) = message.try_into() else { return };
-        let mut generations = self.generations();
-        if generations.young.len() >= self.n_kept {
-            generations.old = mem::take(&mut generations.young);
-        }
-        generations.young.insert((*key, message), *signature);
+        self.made().insert((*key, message), *signature);
     }
 }
 
@@ -104,23 +92,5 @@ mod tests {
         let elsewhere = KeyPair::from_seed(b"memo").sign(&[2; MESSAGE_BYTES]);
         assert!(voting.verify(&[2; MESSAGE_BYTES], &elsewhere).is_ok());
         assert_eq!(memo.find(&keys.public(), &[2; MESSAGE_BYTES]), None);
-    }
-
-    #[test]
-    fn the_table_is_bounded_and_keeps_the_latest() {
-        let memo = SharedSignatures::with_capacity(100);
-        let key = KeyPair::from_seed(b"memo").public();
-        let message = |index: usize| {
-            let mut message = [0; MESSAGE_BYTES];
-            message[..8].copy_from_slice(&index.to_le_bytes());
-            message
-        };
-        let n_kept = 250;
-        let signature = Signature::from_bytes([3; 64]);
-        (0..n_kept).for_each(|index| memo.keep(&key, &message(index), &signature));
-        let n_found =
-            (0..n_kept).filter(|index| memo.find(&key, &message(*index)).is_some()).count();
-        assert_eq!(n_found, 150);
-        assert!(memo.find(&key, &message(n_kept - 1)).is_some());
     }
 }

@@ -18,7 +18,7 @@ use super::error::NodeError;
 use super::parking::Deadline;
 use super::reply::Reply;
 use super::shared::Shared;
-use crate::ledger::transaction::{TransactionError, verify_unknown_transactions};
+use crate::ledger::transaction::{Known, TransactionError, verify_unknown_transactions};
 use crate::types::hash::Wtxid;
 use crate::types::transaction::Transaction;
 use crate::types::verified::VerifiedTransaction;
@@ -164,6 +164,7 @@ pub(super) fn verify_and_remember(
     shared.metrics.verify_batches.add(1);
     shared.metrics.verified.add(transactions.len());
     let known = |wtxid: &Wtxid| shared.verified.get(wtxid);
+    let known = Known { transactions: &known, keys: &shared.known_keys };
     let results = verify_unknown_transactions(transactions, &shared.chain, &known);
     results.iter().flatten().for_each(|transaction| shared.verified.insert(transaction));
     results

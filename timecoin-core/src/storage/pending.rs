@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 
 use super::StorageError;
 use super::log::RecordPosition;
@@ -50,8 +50,8 @@ pub(super) struct PendingBlock {
 
 impl Pending {
     /// The list as it is now.
-    pub(super) fn load(&self) -> Arc<PendingBlocks> {
-        self.0.load_full()
+    pub(super) fn load(&self) -> Guard<Arc<PendingBlocks>> {
+        self.0.load()
     }
 
     /// Appends a block that is not durable yet.

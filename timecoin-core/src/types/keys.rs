@@ -18,14 +18,16 @@ use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
-use ed25519_zebra::{VerificationKey, VerificationKeyBytes, batch};
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
+use ed25519_zebra::VerificationKey;
 use zeroize::Zeroizing;
 
 use super::address::Address;
-use super::hash::{Hash256, Hasher, Tag, hash, hex_form};
+use super::hash::{Hash256, Tag, hash, hex_form};
 use super::signature_memo::SignatureMemo;
+
+mod batch;
+
+pub use batch::{KeyPoint, KnownKeys, NoKeys, verify_inputs, verify_inputs_of};
 
 /// Bytes that name a key. Nothing is promised of them: 32 bytes can be no point at all, which
 /// shows when a signature is verified.
@@ -303,77 +305,6 @@ pub fn verify_input(item: &InputSignature) -> Result<(), KeyError> {
     key.verify(&signature, item.message.as_bytes()).map_err(|_| KeyError::Mismatch)
 }
 
-/// Verifies every item by the input rule, in batches. The answer is always the one that
-/// [`verify_input`] gives for one after the other. Runs on the calling thread; callers with more
-/// threads give each a part.
-///
-/// # Errors
-/// The index of the first invalid item, and what [`verify_input`] says of it.
-pub fn verify_inputs(items: &[InputSignature]) -> Result<(), (usize, KeyError)> {
-    let n_batches = items.len().div_ceil(BATCH_MAX).max(1);
-    let batch_len = items.len().div_ceil(n_batches).max(1);
-    for (position, batch) in items.chunks(batch_len).enumerate() {
-        if !is_batch_valid(batch) {
-            let (index, error) = first_invalid(batch);
-            return Err((position * batch_len + index, error));
-        }
-    }
-    Ok(())
-}
-
-/// Whether every item is valid by the input rule.
-fn is_batch_valid(items: &[InputSignature]) -> bool {
-    if items.len() < BATCH_MIN {
-        return items.iter().all(|item| verify_input(item).is_ok());
-    }
-    let mut verifier = batch::Verifier::new();
-    for item in items {
-        let encoding =
-            check_key_encoding(&item.key).and_then(|()| check_signature_encoding(&item.signature));
-        if encoding.is_err() {
-            return false;
-        }
-        verifier.queue((
-            VerificationKeyBytes::from(item.key.0),
-            ed25519_zebra::Signature::from_bytes(&item.signature.0),
-            item.message.as_bytes(),
-        ));
-    }
-    verifier.verify(batch_coefficients(items)).is_ok()
-}
-
-/// The source of a batch's random coefficients, seeded by a hash of all that is verified.
-///
-/// A batch with an invalid item passes only if the coefficients satisfy one linear equation
-/// that the items fix, which 128-bit coefficients do with probability 2^-128. Whoever chooses
-/// the items must fix them before the coefficients are known, as with a transcript of
-/// Fiat and Shamir: each change of an item draws all coefficients anew, so the best attack is
-/// to try 2^128 batches. No secret and no system randomness is needed.
-fn batch_coefficients(items: &[InputSignature]) -> ChaCha20Rng {
-    let mut hasher = Hasher::new(Tag::SignatureBatch);
-    for item in items {
-        hasher.update(&item.key.0).update(item.message.as_bytes()).update(&item.signature.0);
-    }
-    ChaCha20Rng::from_seed(hasher.finish().to_bytes())
-}
-
-/// The first invalid item of a batch that holds one, found by halving: a half is verified
-/// whole, and tells which half to go on with. Costs about one more batch in all.
-fn first_invalid(items: &[InputSignature]) -> (usize, KeyError) {
-    let (mut start, mut end) = (0, items.len());
-    while end - start >= BATCH_MIN {
-        let middle = start + (end - start) / 2;
-        if is_batch_valid(&items[start..middle]) {
-            start = middle;
-        } else {
-            end = middle;
-        }
-    }
-    (start..end)
-        .find_map(|index| Some((index, verify_input(&items[index]).err()?)))
-        .expect("a batch fails only if one of its items does")
-}
-
 fn check_key_encoding(key: &PublicKey) -> Result<(), KeyError> {
     match classify_point(&key.0) {
         PointEncoding::Usual => Ok(()),
@@ -423,13 +354,6 @@ fn classify_point(bytes: &[u8; 32]) -> PointEncoding {
 fn is_below(number: &[u8; 32], bound: &[u8; 32]) -> bool {
     number.iter().rev().lt(bound.iter().rev())
 }
-
-/// Fewer items than this are verified one by one, which is then faster.
-const BATCH_MIN: usize = 2;
-
-/// Most items in one batch. The cost of one falls by 4 % more up to 768, while that of finding
-/// a bad one grows with the batch.
-const BATCH_MAX: usize = 256;
 
 /// p = 2^255 − 19, little-endian.
 const FIELD_PRIME: [u8; 32] = {

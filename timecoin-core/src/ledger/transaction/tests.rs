@@ -608,7 +608,8 @@ fn what_is_known_is_not_verified_again_and_shifts_no_blame() {
         200,
     );
     let find = |wtxid: &Wtxid| Some(known.clone()).filter(|known| known.wtxid() == *wtxid);
-    let answers = verify_unknown_transactions(transactions, &kit.chain, &find);
+    let known = Known { transactions: &find, ..Known::NOTHING };
+    let answers = verify_unknown_transactions(transactions, &kit.chain, &known);
     assert!(answers[0].is_ok() && answers[1].is_ok());
     assert_eq!(answers[2], Err(TransactionError::BadSignature { input: 0 }));
 }

@@ -2,10 +2,14 @@
 
 mod vectors;
 
-use ed25519_zebra::VerificationKey;
+use std::sync::Mutex;
+
+use ed25519_zebra::{VerificationKey, VerificationKeyBytes};
 use proptest::prelude::*;
 
+use super::batch::{BATCH_MAX, batch_coefficients};
 use super::*;
+use crate::types::map::HashMap;
 use vectors::{VECTORS_JSON, Vector};
 
 fn pair(seed: u64) -> KeyPair {
@@ -22,11 +26,36 @@ fn strict(item: &InputSignature) -> Result<(), KeyError> {
     verify_strict(&item.key, item.message.as_bytes(), &item.signature)
 }
 
+/// What another implementation of batches says, which takes R of small order too.
+fn zip_215_batch(items: &[InputSignature]) -> Result<(), ed25519_zebra::Error> {
+    let mut verifier = ed25519_zebra::batch::Verifier::new();
+    for item in items {
+        let signature = ed25519_zebra::Signature::from_bytes(item.signature.as_bytes());
+        let key = VerificationKeyBytes::from(item.key.to_bytes());
+        verifier.queue((key, signature, item.message.as_bytes()));
+    }
+    verifier.verify(batch_coefficients(items))
+}
+
 fn one_by_one(items: &[InputSignature]) -> Result<(), (usize, KeyError)> {
     for (index, item) in items.iter().enumerate() {
         verify_input(item).map_err(|error| (index, error))?;
     }
     Ok(())
+}
+
+/// Remembers every key at once.
+#[derive(Default)]
+struct Memory(Mutex<HashMap<PublicKey, KeyPoint>>);
+
+impl KnownKeys for Memory {
+    fn find(&self, key: &PublicKey) -> Option<KeyPoint> {
+        self.0.lock().unwrap().get(key).copied()
+    }
+
+    fn keep(&self, key: &PublicKey, point: &KeyPoint) {
+        self.0.lock().unwrap().insert(*key, *point);
+    }
 }
 
 fn vectors() -> Vec<Vector> {
@@ -263,7 +292,15 @@ proptest! {
             let position = to.index(items.len());
             items[position] = pool[from.index(pool.len())].0;
         }
-        prop_assert_eq!(verify_inputs(&items), one_by_one(&items));
+        let expected = one_by_one(&items);
+        prop_assert_eq!(verify_inputs(&items), expected);
+        prop_assert_eq!(zip_215_batch(&items).is_ok() || expected.is_err(), true);
+        let memory = Memory::default();
+        for _ in 0..2 {
+            prop_assert_eq!(verify_inputs_of(&items, &memory), expected);
+        }
+        let kept = memory.0.lock().unwrap();
+        prop_assert!(items.iter().all(|item| kept.contains_key(&item.key)) || expected.is_err() || n < 2);
     }
 
     #[test]
