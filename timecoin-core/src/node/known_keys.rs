@@ -1,9 +1,6 @@
 //! The points of keys whose signatures were valid more than once.
 
-use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use foldhash::fast::RandomState;
 
 use super::generations::Generations;
 use crate::types::keys::{KeyPoint, KnownKeys, PublicKey};
@@ -13,14 +10,13 @@ use crate::types::keys::{KeyPoint, KnownKeys, PublicKey};
 #[derive(Debug)]
 pub(super) struct KnownPoints {
     shards: Vec<Mutex<Shard>>,
-    hasher: RandomState,
 }
 
 #[derive(Debug)]
 struct Shard {
     points: Generations<PublicKey, KeyPoint>,
-    /// By a hash of the key; two keys of one hash are kept a batch early.
-    seen_once: Generations<u32, ()>,
+    /// By four bytes of the key; of two that agree in them the second is kept a batch early.
+    seen_once: Generations<[u8; 4], ()>,
 }
 
 impl KnownPoints {
@@ -35,10 +31,7 @@ impl KnownPoints {
             let (points, seen_once) = (Generations::new(n_kept), Generations::new(n_kept));
             Mutex::new(Shard { points, seen_once })
         };
-        KnownPoints {
-            shards: (0..N_SHARDS).map(|_| shard()).collect(),
-            hasher: RandomState::default(),
-        }
+        KnownPoints { shards: (0..N_SHARDS).map(|_| shard()).collect() }
     }
 
     fn shard(&self, key: &PublicKey) -> MutexGuard<'_, Shard> {
@@ -53,7 +46,8 @@ impl KnownKeys for KnownPoints {
     }
 
     fn keep(&self, key: &PublicKey, point: &KeyPoint) {
-        let tag = self.hasher.hash_one(key) as u32;
+        let [_, a, b, c, d, ..] = *key.as_bytes();
+        let tag = [a, b, c, d];
         let mut shard = self.shard(key);
         if shard.points.find(key).is_some() {
             return;
