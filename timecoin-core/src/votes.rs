@@ -60,16 +60,25 @@ impl VoteRef {
 #[derive(Debug, Default)]
 pub struct BatchTrees {
     trees: HashMap<Signature, MerkleTree>,
+    bytes_read: usize,
 }
 
 impl BatchTrees {
+    /// Bytes of the batches of which trees were made since this was asked last.
+    pub fn take_bytes_read(&mut self) -> usize {
+        std::mem::take(&mut self.bytes_read)
+    }
+
     /// What [`VoteRef::proof`] gives.
     pub fn proof(&mut self, vote: &VoteRef) -> VoteProof {
         let batch = &vote.batch;
         if self.trees.len() >= TREES_MAX && !self.trees.contains_key(&batch.signature) {
             self.trees.clear();
         }
-        let tree = self.trees.entry(batch.signature).or_insert_with(|| batch.tree());
+        let tree = self.trees.entry(batch.signature).or_insert_with(|| {
+            self.bytes_read += batch.bytes_max();
+            batch.tree()
+        });
         batch.proof_in(tree, vote.index.into()).expect("the index was taken from the batch")
     }
 }

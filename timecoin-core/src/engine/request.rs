@@ -13,8 +13,9 @@ use crate::votes::BatchTrees;
 pub(super) const ANSWERED_MAX: usize = 256;
 const ANSWERED_BYTES_MAX: usize = 1_000_000;
 
-/// Bytes of certificates with which one peer's questions are answered in a while; those of the
-/// transaction that reaches it are sent still. A question is short and may come again and again.
+/// Bytes of certificates with which one peer's questions are answered in a while, and of batches
+/// that are gone through for them; those of the transaction that reaches it are sent still. A
+/// question is short and may come again and again.
 pub(super) const CERTIFICATE_BYTES_TOLD_MAX: usize = 2_000_000;
 
 impl Engine {
@@ -55,8 +56,8 @@ impl Engine {
         }
     }
 
-    /// What proves a transaction here: to a masternode that has to Commit the Approves, to
-    /// everybody else that it is final.
+    /// What proves a transaction here: to everybody that it is final, or at least certified; to a
+    /// masternode, which has to Commit, the Approves in any case.
     fn send_certificates(
         &mut self,
         to: PeerId,
@@ -64,10 +65,12 @@ impl Engine {
         trees: &mut BatchTrees,
         now: Timestamp,
     ) {
-        let approves = self.finality.approve_certificate(txid, trees);
         let commits = self.finality.finality_certificate(txid, trees);
-        let approves = approves.map(|c| Message::ApproveCertificate((*c).clone()));
+        let needs_approves = commits.is_none() || self.finality.set().index_of(&to).is_some();
+        let approves = needs_approves.then(|| self.finality.approve_certificate(txid, trees));
+        let approves = approves.flatten().map(|c| Message::ApproveCertificate((*c).clone()));
         let commits = commits.map(|c| Message::FinalityCertificate((*c).clone()));
+        self.told_certificates.count(to, trees.take_bytes_read(), now);
         for message in approves.into_iter().chain(commits) {
             self.told_certificates.count(to, encoded_len(&message), now);
             self.send(To::Peer(to), message);

@@ -5,7 +5,7 @@
 
 mod inventory;
 mod locks;
-mod unknown;
+mod unknown_votes;
 mod votes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub use inventory::Inventories;
 pub use locks::Locks;
-pub(crate) use unknown::{UNKNOWN_BYTES_PER_VOTER_MAX, UNKNOWN_PER_VOTER_MAX};
+pub(crate) use unknown_votes::{UNKNOWN_BYTES_PER_VOTER_MAX, UNKNOWN_PER_VOTER_MAX};
 pub use votes::{Decision, Milestone, TxVotes};
 
 use crate::types::certificate::{ApproveCertificate, FinalityCertificate};
@@ -26,7 +26,7 @@ use crate::types::transaction::OutPoint;
 use crate::types::verified::Verified;
 use crate::types::vote::{RejectReason, Vote, VoteBatch, VoteKind};
 use crate::votes::{BatchTrees, VoteRef};
-use unknown::UnknownVotes;
+use unknown_votes::UnknownVotes;
 
 /// How much this masternode may have approved and not seen confirmed (F9).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

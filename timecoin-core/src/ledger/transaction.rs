@@ -17,8 +17,7 @@ use crate::types::encode::{DecodeError, decode};
 use crate::types::evidence::{Evidence, EvidenceError};
 use crate::types::hash::{ChainId, Txid, Wtxid};
 use crate::types::keys::{
-    InputSignature, KnownKeys, NoKeys, PublicKey, VotingKey, verify_inputs, verify_inputs_of,
-    verify_strict,
+    InputSignature, KnownKeys, NoKeys, PublicKey, VotingKey, verify_inputs_of, verify_strict,
 };
 use crate::types::map::HashSet;
 use crate::types::masternode_set::MasternodeSet;
@@ -279,7 +278,7 @@ pub(super) fn verify_named(
         }
         let own = &signatures[from..from + transaction.inputs.len()];
         from += transaction.inputs.len();
-        match verify_inputs(own) {
+        match verify_inputs_of(own, known.keys) {
             Ok(()) => Ok(transaction),
             Err((index, _)) => {
                 let input = u32::try_from(index).unwrap_or(u32::MAX);

@@ -49,6 +49,8 @@ pub(super) struct State {
     known: SeenCache<u64>,
     /// Transactions to tell it of.
     pub(super) announced: Vec<Txid>,
+    /// What was pending there when the connection began, as far as it is yet to be asked for.
+    pub(super) pending: Vec<Txid>,
     /// The ping that is not answered.
     pub(super) pinged: Option<(u64, Timestamp)>,
     /// Whether it was told of other peers.
@@ -148,6 +150,7 @@ impl Peer {
             tip: hello.tip,
             known: SeenCache::new(KNOWN_MAX),
             announced: Vec::new(),
+            pending: Vec::new(),
             pinged: None,
             has_addresses: false,
             has_told_addresses: false,

@@ -258,16 +258,37 @@ impl Shared {
     }
 
     /// What was pending there when the connection began; the engine there answers with
-    /// certificates. Once for each connection: one packet makes up to 40 questions.
+    /// certificates, but not with any number at once, so they are asked for bit by bit. Once for
+    /// each connection: one packet makes up to 40 questions.
     pub(super) fn on_pending(&self, peer: &Peer, txids: &[Txid]) -> Result<(), PeerError> {
         if std::mem::replace(&mut peer.state().has_told_pending, true) {
             return Ok(());
         }
         let missing = self.missing(peer, txids)?;
-        for some in missing.chunks(CERTIFIED_ASKED_MAX) {
-            self.send_to(peer, &Message::Request(Request::Transactions(some.to_vec())));
-        }
+        peer.state().pending = missing;
+        self.ask_for_pending(peer);
         Ok(())
+    }
+
+    /// The next of what was pending there and has not come another way.
+    fn ask_for_pending(&self, peer: &Peer) {
+        let quorum = self.host().masternodes().quorum();
+        let n_max =
+            (CERTIFICATES_ASKED_BYTES / (quorum * PROOF_BYTES)).clamp(1, CERTIFIED_ASKED_MAX);
+        let mut asked = Vec::new();
+        {
+            let pending = &mut peer.state().pending;
+            while asked.len() < n_max
+                && let Some(txid) = pending.pop()
+            {
+                if !self.host().is_known(&txid) {
+                    asked.push(txid);
+                }
+            }
+        }
+        if !asked.is_empty() {
+            self.send_to(peer, &Message::Request(Request::Transactions(asked)));
+        }
     }
 
     fn missing(&self, peer: &Peer, txids: &[Txid]) -> Result<Vec<Txid>, PeerError> {
@@ -309,6 +330,7 @@ pub(super) async fn tell(shared: Arc<Shared>) {
         if looked.elapsed() >= ANSWER_MAX {
             looked = Instant::now();
             shared.ask_again();
+            shared.all_peers().iter().for_each(|peer| shared.ask_for_pending(peer));
         }
         if !is_told {
             continue;
@@ -347,6 +369,13 @@ const ASKED_MAX: usize = 1_000;
 
 /// As many as the engine answers at once.
 const CERTIFIED_ASKED_MAX: usize = 256;
+
+/// Bytes of certificates that are asked for at once: half of those with which the engine answers
+/// one peer in a while.
+const CERTIFICATES_ASKED_BYTES: usize = 1_000_000;
+
+/// A vote in a certificate, at most: a path of ten hashes, a signature, and who signed.
+const PROOF_BYTES: usize = 400;
 
 /// How long an answer may take before another peer is asked.
 const ANSWER_MAX: Duration = Duration::from_secs(1);

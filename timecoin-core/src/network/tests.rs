@@ -16,7 +16,7 @@ use crate::sync::headers::{Anchor, HeaderPage};
 use crate::types::amount::Amount;
 use crate::types::chain::{Epoch, Height, Timestamp};
 use crate::types::encode::decode;
-use crate::types::hash::{BlockHash, Txid, UtxoCommitment, Wtxid};
+use crate::types::hash::{BlockHash, Tag, Txid, UtxoCommitment, Wtxid, hash};
 use crate::types::keys::KeyPair;
 use crate::types::masternode_set::MasternodeSet;
 use crate::types::message::{Decided, Message, Request};
@@ -37,6 +37,7 @@ struct Memory {
     told: Mutex<Vec<NetworkEvent>>,
     /// What its own host submitted last, and how often others asked for it.
     submitted: Mutex<(Option<Arc<Transaction>>, usize)>,
+    pending: Mutex<Vec<Txid>>,
 }
 
 impl Host for Memory {
@@ -80,7 +81,7 @@ impl Host for Memory {
     }
 
     fn pending(&self, _n_max: usize) -> Vec<Txid> {
-        Vec::new()
+        self.pending.lock().unwrap().clone()
     }
 
     fn is_known(&self, _txid: &Txid) -> bool {
@@ -159,6 +160,7 @@ fn places(
             heard: Mutex::default(),
             told: Mutex::default(),
             submitted: Mutex::default(),
+            pending: Mutex::default(),
         });
         network.start(host.clone(), runtime.handle());
         Place { network, host }
@@ -241,6 +243,34 @@ fn what_holds_is_passed_on_once_to_those_who_do_not_hear_its_author() {
     places[2].network.on_message(&keys(1).public(), &bytes);
     wait_for("the vote again", || places[3].heard(&vote) == 2);
     assert_eq!([places[0].heard(&vote), places[2].heard(&vote)], [0, 1]);
+}
+
+/// Nobody is answered with any number of certificates at once.
+#[test]
+fn what_was_pending_when_a_connection_began_is_asked_for_bit_by_bit() {
+    let runtime = runtime();
+    let places = places(4, &[0; 2], &[], &runtime);
+    let mut pending: Vec<Txid> = (0..600_u64).map(txid).collect();
+    places[0].host.pending.lock().unwrap().clone_from(&pending);
+    places[1].network.connect(places[0].network.listens().unwrap(), keys(0).public());
+    let asked = || {
+        let heard = places[0].host.heard.lock().unwrap();
+        let questions = heard.iter().filter_map(|message| match message {
+            Message::Request(Request::Transactions(asked)) => Some(asked.clone()),
+            _ => None,
+        });
+        questions.collect::<Vec<_>>()
+    };
+    wait_for("all questions", || asked().concat().len() == pending.len());
+    assert!(asked().iter().map(Vec::len).eq([256, 256, 88]));
+    let mut named = asked().concat();
+    named.sort_unstable();
+    pending.sort_unstable();
+    assert_eq!(named, pending);
+}
+
+fn txid(n: u64) -> Txid {
+    Txid::from(hash(Tag::Message, &n.to_le_bytes()))
 }
 
 /// Whoever is told of it in the moment between is not sent it, and asks for it.

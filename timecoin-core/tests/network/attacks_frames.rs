@@ -168,7 +168,7 @@ fn inventories_of_nothing_leave_room_for_others() {
         _ => None,
     });
     assert_eq!(asked.unwrap(), named);
-    // What was pending is told once, so that one packet makes 40 questions once.
+    // What was pending is told once, and asked for bit by bit: of ten packets nine make no question.
     named.extend(txids(1 << 41, 9_999));
     for _ in 0..10 {
         other.say(&Packet::Pending(named.clone())).unwrap();
@@ -184,7 +184,7 @@ fn inventories_of_nothing_leave_room_for_others() {
         _ => None,
     });
     counted.unwrap();
-    assert_eq!(n_questions, 40);
+    assert!((1..10).contains(&n_questions), "{n_questions}");
     net.end();
 }
 

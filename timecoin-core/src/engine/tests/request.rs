@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::cluster::Cluster;
 use crate::engine::input::{Input, VerifiedMessage};
+use crate::engine::output::Output;
 use crate::engine::request::{ANSWERED_MAX, CERTIFICATE_BYTES_TOLD_MAX};
 use crate::types::encode::encoded_len;
 use crate::types::hash::Txid;
@@ -55,6 +56,39 @@ fn who_asks_again_and_again_is_answered_with_certificates_up_to_a_bound() {
     let (n_transactions, bytes) = answered(&cluster);
     assert_eq!(n_transactions, 20 * ANSWERED_MAX);
     assert!(bytes < CERTIFICATE_BYTES_TOLD_MAX + once / ANSWERED_MAX * 2, "{bytes}");
+}
+
+/// To make the certificate of one payment a masternode goes through the batches of all votes on it,
+/// so a question about one costs it more than its answer has bytes.
+#[test]
+fn small_questions_count_for_what_they_make_a_node_read() {
+    let (mut cluster, txids) = with_final_payments();
+    let peer = cluster.nodes[1].keys.public();
+    let n_questions = CERTIFICATE_BYTES_TOLD_MAX / 1_000;
+    (0..n_questions).for_each(|_| ask(&mut cluster, peer, &txids[..1]));
+    let (n_transactions, bytes) = answered(&cluster);
+    assert_eq!(n_transactions, n_questions);
+    assert!(bytes < CERTIFICATE_BYTES_TOLD_MAX / 2, "{bytes}");
+}
+
+#[test]
+fn a_masternode_has_the_approves_too_and_others_that_it_is_final() {
+    let (mut cluster, txids) = with_final_payments();
+    let member = cluster.nodes[1].keys.public();
+    let stranger = KeyPair::from_seed(b"stranger").public();
+    for (from, with_approves) in [(member, true), (stranger, false)] {
+        let message = VerifiedMessage::Request(Request::Transactions(txids[..1].to_vec()));
+        let now = cluster.now;
+        let node = &mut cluster.nodes[0];
+        let engine = node.engine.as_mut().unwrap();
+        engine.handle_input(Input::Message { from, message }, now, &node.store).unwrap();
+        let said: Vec<_> = std::iter::from_fn(|| engine.poll_output()).collect();
+        let has = |is: fn(&Message) -> bool| {
+            said.iter().any(|output| matches!(output, Output::Send(_, message) if is(message)))
+        };
+        assert_eq!(has(|message| matches!(message, Message::ApproveCertificate(_))), with_approves);
+        assert!(has(|message| matches!(message, Message::FinalityCertificate(_))));
+    }
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn is_batch_valid(items: &[InputSignature], known: &dyn KnownKeys) -> bool {
     let Some(sum) = Sum::of(items, known) else { return false };
     let is_valid = sum.is_zero();
     if is_valid {
-        sum.keys.iter().for_each(|(key, point)| known.keep(key, point));
+        sum.found.iter().for_each(|(key, point)| known.keep(key, point));
     }
     is_valid
 }
@@ -99,8 +99,10 @@ fn is_batch_valid(items: &[InputSignature], known: &dyn KnownKeys) -> bool {
 struct Sum {
     /// Of B, then of the keys, then of the R's.
     factors: Vec<Scalar>,
-    keys: Vec<(PublicKey, KeyPoint)>,
+    keys: Vec<EdwardsPoint>,
     rs: Vec<EdwardsPoint>,
+    /// Those of the keys that were not known.
+    found: Vec<(PublicKey, KeyPoint)>,
 }
 
 impl Sum {
@@ -112,6 +114,7 @@ impl Sum {
         let mut of_rs = Vec::with_capacity(items.len());
         let mut keys = Vec::with_capacity(items.len());
         let mut rs = Vec::with_capacity(items.len());
+        let mut found = Vec::new();
         let mut positions: HashMap<PublicKey, usize> = HashMap::default();
         for item in items {
             check_signature_encoding(&item.signature).ok()?;
@@ -122,8 +125,15 @@ impl Sum {
             of_rs.push(z);
             let position = *positions.entry(item.key).or_insert(keys.len());
             if position == keys.len() {
-                let point = known.find(&item.key).or_else(|| KeyPoint::of(&item.key))?;
-                keys.push((item.key, point));
+                let point = match known.find(&item.key) {
+                    Some(point) => point,
+                    None => {
+                        let point = KeyPoint::of(&item.key)?;
+                        found.push((item.key, point));
+                        point
+                    }
+                };
+                keys.push(point.0);
                 of_keys.push(Scalar::ZERO);
             }
             of_keys[position] += z * challenge(item);
@@ -131,12 +141,11 @@ impl Sum {
         let mut factors = vec![of_base];
         factors.append(&mut of_keys);
         factors.append(&mut of_rs);
-        Some(Sum { factors, keys, rs })
+        Some(Sum { factors, keys, rs, found })
     }
 
     fn is_zero(&self) -> bool {
-        let keys = self.keys.iter().map(|(_, KeyPoint(point))| point);
-        let points = std::iter::once(&ED25519_BASEPOINT_POINT).chain(keys).chain(&self.rs);
+        let points = std::iter::once(&ED25519_BASEPOINT_POINT).chain(&self.keys).chain(&self.rs);
         EdwardsPoint::vartime_multiscalar_mul(&self.factors, points).mul_by_cofactor().is_identity()
     }
 }

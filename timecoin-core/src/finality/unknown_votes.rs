@@ -17,14 +17,18 @@ use crate::types::vote::{VOTE_BYTES_MAX, VoteBatch};
 /// three quarters of it in batches of three.
 pub(crate) const UNKNOWN_BYTES_PER_VOTER_MAX: usize = 1_000_000;
 
-/// Votes that so many bytes hold.
+/// Votes that so many bytes hold. One that is alone on its id takes some 300 bytes beside its batch.
 pub(crate) const UNKNOWN_PER_VOTER_MAX: usize = UNKNOWN_BYTES_PER_VOTER_MAX / VOTE_BYTES_MAX;
 
-/// What is left of so many bytes once they are passed, so that they are not passed again at once.
+/// Bytes of batches that count, up to which none goes though more bytes were passed.
+const BYTES_KEPT: usize = UNKNOWN_BYTES_PER_VOTER_MAX / 8 * 7;
+
+/// What is left of more, so that they are not passed again at once.
 const BYTES_LEFT: usize = UNKNOWN_BYTES_PER_VOTER_MAX / 4 * 3;
 
 /// Batches of one masternode that brought votes on unknown transactions, oldest first. Only the
-/// votes themselves keep a batch, so one of which nothing counts any more takes no room.
+/// votes themselves keep the votes of a batch: of one of which none counts any more, what is left
+/// here is small, and goes when room is needed. Whether others hold it must decide nothing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct UnknownVotes {
     batches: VecDeque<(Weak<Verified<VoteBatch>>, usize)>,
@@ -68,6 +72,9 @@ impl Finality {
             let mut votes_on = batch.votes.iter().filter_map(|vote| votes.get(&vote.txid()));
             votes_on.any(|votes| votes.is_unknown() && votes.tally().leans_on(batch))
         });
+        if kept.bytes <= BYTES_KEPT {
+            return;
+        }
         while kept.bytes > BYTES_LEFT
             && let Some(oldest) = kept.pop()
         {
