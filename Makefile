@@ -49,7 +49,7 @@ soak: ## the long forms: kill -9 under load, many seeds, days of virtual time, l
 	ATTACK=full cargo test --release -p timecoin-core --test network -- --nocapture
 
 fuzz: ## gives every decoder and the engine inputs guided by coverage, FUZZ_SECONDS each
-	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),20) bash scripts/fuzz.sh
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) bash scripts/fuzz.sh
 
 plant: ## plants each known bug in a copy of the sources and sees its test fail; ONLY=k05 for some
 	python3 scripts/plant_bugs.py $(ONLY)

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-seconds=${FUZZ_SECONDS:-20}
+seconds=${FUZZ_SECONDS:-60}
 dir=${CARGO_TARGET_DIR:-target}/fuzz
 corpus=timecoin-core/tests/fuzz/corpus
 host=$(rustc -vV | sed -n 's/^host: //p')
