@@ -2501,7 +2501,7 @@ tc_status_t tc_sim_partition(tc_sim_t sim,
                              size_t n_nodes);
 
 /**
- * Opens all links that are cut.
+ * Opens all links that are cut. How long messages take stays as it is.
  *
  * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_INVARIANT_BROKEN.
  */
@@ -2526,7 +2526,8 @@ tc_status_t tc_sim_set_byzantine(tc_sim_t sim,
 const char *tc_strategy_name(size_t position);
 
 /**
- * Changes how all links behave that have no behaviour of their own.
+ * Changes how all links behave that have no behaviour of their own. On links that become faster,
+ * what is under way comes no later than if it were sent now, in order.
  *
  * settings: n_settings of them: latency, loss_ppm, duplicate_ppm, reorder_ppm and bandwidth as for
  * tc_sim_new; those not named stay as they are.
@@ -2539,7 +2540,8 @@ tc_status_t tc_sim_set_links(tc_sim_t sim,
                              size_t n_settings);
 
 /**
- * Gives one direction of one link a behaviour of its own.
+ * Gives one direction of one link a behaviour of its own. What is under way is as for
+ * tc_sim_set_links.
  *
  * settings: as for tc_sim_set_links.
  *
@@ -2566,6 +2568,9 @@ tc_status_t tc_sim_set_link(tc_sim_t sim,
  *   wipe-disk NODE                  forget NODE
  *   byzantine NODE STRATEGY         produce-block
  *   register NODE                   deregister NODE
+ *
+ * When `slow` ends or `link` makes links faster, what is under way comes no later than if it were
+ * sent then, in order. `heal` opens what is cut and ends no `slow`.
  *
  * after_ms: in ms of virtual time from now; 0 for now.
  *
@@ -2906,7 +2911,7 @@ tc_status_t tc_localnet_partition(tc_localnet_t net,
                                   size_t n_nodes);
 
 /**
- * Opens all links that are cut.
+ * Opens all links that are cut. How long messages take stays as it is.
  *
  * Errors: TC_ERROR_INVALID_HANDLE.
  */
@@ -2929,7 +2934,8 @@ tc_status_t tc_localnet_set_byzantine(tc_localnet_t net,
                                       const char *strategy);
 
 /**
- * Changes how all links behave that have no behaviour of their own.
+ * Changes how all links behave that have no behaviour of their own. On links that become faster,
+ * what is under way comes no later than if it were sent now, in order.
  *
  * settings: n_settings of them, as for tc_sim_set_links.
  *
@@ -2940,7 +2946,8 @@ tc_status_t tc_localnet_set_links(tc_localnet_t net,
                                   size_t n_settings);
 
 /**
- * Gives one direction of one link a behaviour of its own.
+ * Gives one direction of one link a behaviour of its own. What is under way is as for
+ * tc_localnet_set_links.
  *
  * settings: as for tc_localnet_set_links.
  *
@@ -2953,7 +2960,8 @@ tc_status_t tc_localnet_set_link(tc_localnet_t net,
                                  size_t n_settings);
 
 /**
- * Makes everything from and to a node take longer, in ms; 0 ends it.
+ * Makes everything from and to a node take longer, in ms; 0 ends it. When it takes less than
+ * before, what is under way comes no later than if it were sent now, in order.
  *
  * Errors: as tc_localnet_pause.
  */

@@ -985,12 +985,13 @@ class Simulation {
     void set_byzantine(std::uint64_t node, const std::string &strategy) {
         check(tc_sim_set_byzantine(handle(), node, strategy.c_str()));
     }
-    /** Changes all links that have no behaviour of their own. */
+    /** Changes all links that have no behaviour of their own. What is under way on those that
+     * become faster comes no later than if it were sent now. */
     void set_links(const Settings &settings) {
         const auto plain = detail::plain(settings);
         check(tc_sim_set_links(handle(), plain.data(), plain.size()));
     }
-    /** Changes one direction of one link. */
+    /** Changes one direction of one link, also for what is under way, as set_links. */
     void set_link(std::uint64_t from, std::uint64_t to, const Settings &settings) {
         const auto plain = detail::plain(settings);
         check(tc_sim_set_link(handle(), from, to, plain.data(), plain.size()));
@@ -1220,17 +1221,18 @@ class LocalNet {
     void set_byzantine(std::uint64_t node, const std::string &strategy) {
         detail::check(tc_localnet_set_byzantine(handle(), node, strategy.c_str()));
     }
-    /** Changes all links that have no behaviour of their own. */
+    /** Changes all links that have no behaviour of their own. What is under way on those that
+     * become faster comes no later than if it were sent now. */
     void set_links(const Settings &settings) {
         const auto plain = detail::plain(settings);
         detail::check(tc_localnet_set_links(handle(), plain.data(), plain.size()));
     }
-    /** Changes one direction of one link. */
+    /** Changes one direction of one link, also for what is under way, as set_links. */
     void set_link(std::uint64_t from, std::uint64_t to, const Settings &settings) {
         const auto plain = detail::plain(settings);
         detail::check(tc_localnet_set_link(handle(), from, to, plain.data(), plain.size()));
     }
-    /** Makes everything from and to a node take longer. */
+    /** Makes everything from and to a node take longer; 0 ends it, also for what is under way. */
     void slow(std::uint64_t node, Milliseconds extra) {
         detail::check(tc_localnet_slow(handle(), node, detail::timeout(extra)));
     }

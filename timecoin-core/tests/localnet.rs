@@ -314,6 +314,25 @@ fn slow_and_lossy_links_only_delay() {
 }
 
 #[test]
+fn what_is_under_way_comes_when_nodes_and_links_are_fast_again() {
+    let net = LocalNet::start(config(4)).unwrap();
+    let hour = Duration::from_secs(3_600);
+    (0..2).for_each(|node| net.set_slow(node, hour).unwrap());
+    let slowed = net.pay("alice", "bob", time(1)).unwrap();
+    thread::sleep(A_WHILE);
+    assert!(!net.is_final_everywhere(&slowed));
+    (0..2).for_each(|node| net.set_slow(node, Duration::ZERO).unwrap());
+    settle(&net, &[slowed]);
+    net.set_links(Link::constant(hour));
+    let far = net.pay("alice", "bob", time(1)).unwrap();
+    thread::sleep(A_WHILE);
+    assert!(!net.is_final_everywhere(&far));
+    net.set_links(Link::constant(Duration::ZERO));
+    settle(&net, &[far]);
+    net.close(PATIENCE).unwrap();
+}
+
+#[test]
 fn blocks_on_demand_come_when_asked_for() {
     let config = LocalNetConfig { block_production: BlockProduction::OnDemand, ..config(4) };
     let net = LocalNet::start(config).unwrap();

@@ -269,7 +269,7 @@ pub extern "C" fn tc_localnet_partition(
     })
 }
 
-/// Opens all links that are cut.
+/// Opens all links that are cut. How long messages take stays as it is.
 ///
 /// Errors: TC_ERROR_INVALID_HANDLE.
 #[unsafe(no_mangle)]
@@ -303,7 +303,8 @@ pub extern "C" fn tc_localnet_set_byzantine(
     })
 }
 
-/// Changes how all links behave that have no behaviour of their own.
+/// Changes how all links behave that have no behaviour of their own. On links that become faster,
+/// what is under way comes no later than if it were sent now, in order.
 ///
 /// settings: n_settings of them, as for tc_sim_set_links.
 ///
@@ -317,7 +318,8 @@ pub extern "C" fn tc_localnet_set_links(
     guard(|| set_link(net, None, settings, n_settings))
 }
 
-/// Gives one direction of one link a behaviour of its own.
+/// Gives one direction of one link a behaviour of its own. What is under way is as for
+/// tc_localnet_set_links.
 ///
 /// settings: as for tc_localnet_set_links.
 ///
@@ -333,7 +335,8 @@ pub extern "C" fn tc_localnet_set_link(
     guard(|| set_link(net, Some((number(from), number(to))), settings, n_settings))
 }
 
-/// Makes everything from and to a node take longer, in ms; 0 ends it.
+/// Makes everything from and to a node take longer, in ms; 0 ends it. When it takes less than
+/// before, what is under way comes no later than if it were sent now, in order.
 ///
 /// Errors: as tc_localnet_pause.
 #[unsafe(no_mangle)]

@@ -313,7 +313,7 @@ pub extern "C" fn tc_sim_partition(
     })
 }
 
-/// Opens all links that are cut.
+/// Opens all links that are cut. How long messages take stays as it is.
 ///
 /// Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_INVARIANT_BROKEN.
 #[unsafe(no_mangle)]
@@ -346,7 +346,8 @@ pub extern "C" fn tc_strategy_name(position: usize) -> *const c_char {
     STRATEGIES.get(position).map_or(std::ptr::null(), |name| forever(name))
 }
 
-/// Changes how all links behave that have no behaviour of their own.
+/// Changes how all links behave that have no behaviour of their own. On links that become faster,
+/// what is under way comes no later than if it were sent now, in order.
 ///
 /// settings: n_settings of them: latency, loss_ppm, duplicate_ppm, reorder_ppm and bandwidth as for
 /// tc_sim_new; those not named stay as they are.
@@ -362,7 +363,8 @@ pub extern "C" fn tc_sim_set_links(
     guard(|| set_link(sim, None, settings, n_settings))
 }
 
-/// Gives one direction of one link a behaviour of its own.
+/// Gives one direction of one link a behaviour of its own. What is under way is as for
+/// tc_sim_set_links.
 ///
 /// settings: as for tc_sim_set_links.
 ///
@@ -392,6 +394,9 @@ pub extern "C" fn tc_sim_set_link(
 ///   wipe-disk NODE                  forget NODE
 ///   byzantine NODE STRATEGY         produce-block
 ///   register NODE                   deregister NODE
+///
+/// When `slow` ends or `link` makes links faster, what is under way comes no later than if it were
+/// sent then, in order. `heal` opens what is cut and ends no `slow`.
 ///
 /// after_ms: in ms of virtual time from now; 0 for now.
 ///

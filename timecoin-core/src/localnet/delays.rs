@@ -57,6 +57,19 @@ impl<T> Delays<T> {
         }
     }
 
+    /// Brings forward what `end` gives an earlier time for. What comes at one moment comes in the
+    /// order of sending.
+    pub(super) fn hurry(&self, end: impl Fn(&T) -> Option<SimTime>) {
+        let mut queue = self.lock();
+        let hurried = std::mem::take(&mut queue.by_time).into_iter().map(|((at, number), item)| {
+            let at = end(&item).map_or(at, |end| at.min(end));
+            ((at, number), item)
+        });
+        queue.by_time = hurried.collect();
+        drop(queue);
+        self.sooner.notify_one();
+    }
+
     /// Takes what is due, in order.
     pub(super) fn take_due(&self, now: SimTime) -> Vec<T> {
         let mut queue = self.lock();
@@ -105,5 +118,17 @@ mod tests {
         }
         let due = |at| delays.take_due(SimTime(at)).iter().map(|d| d.to).collect::<Vec<_>>();
         assert_eq!([due(9), due(20), due(29), due(30)], [vec![], vec![1, 2, 3], vec![], vec![0]]);
+    }
+
+    #[test]
+    fn what_is_hurried_comes_before_what_is_sent_later() {
+        let delays = Delays::default();
+        for (item, at) in [(0, 5), (1, 900), (2, 800), (3, 1_000)] {
+            delays.push(SimTime(at), item);
+        }
+        delays.hurry(|item| (*item != 3).then_some(SimTime(20)));
+        delays.push(SimTime(20), 4);
+        assert_eq!(delays.take_due(SimTime(20)), [0, 1, 2, 4]);
+        assert_eq!(delays.len(), 1);
     }
 }

@@ -100,7 +100,8 @@ impl LocalNet {
         self.switch.change(crate::sim::Network::heal);
     }
 
-    /// Gives one direction of one link a behaviour of its own.
+    /// Gives one direction of one link a behaviour of its own. What is under way comes no later
+    /// than if it were sent now, in order.
     ///
     /// # Errors
     /// [`NodeError::InvalidArgument`] where there is no such node.
@@ -110,12 +111,14 @@ impl LocalNet {
         Ok(())
     }
 
-    /// Changes how links behave that have no behaviour of their own.
+    /// Changes how links behave that have no behaviour of their own. What is under way comes no
+    /// later than if it were sent now, in order.
     pub fn set_links(&self, link: Link) {
         self.switch.change(|network| network.default = link);
     }
 
-    /// Makes everything from and to a node take longer; zero ends it.
+    /// Makes everything from and to a node take longer; zero ends it. What is under way comes no
+    /// later than if it were sent now, in order.
     ///
     /// # Errors
     /// [`NodeError::InvalidArgument`] where there is no such node.

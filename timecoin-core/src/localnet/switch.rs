@@ -107,10 +107,14 @@ impl Switch {
         self.nodes[position].store(node.map(Arc::new));
     }
 
-    /// Changes what links do.
+    /// Changes what links do, also to what is under way on those that become faster.
     pub(super) fn change(&self, change: impl FnOnce(&mut Network)) {
         let mut network = self.network();
         change(&mut network);
+        let hurried = network.hurried(self.now());
+        if !hurried.is_empty() {
+            self.delays.hurry(|delayed| hurried.get(&(delayed.from, delayed.to)).copied());
+        }
         self.is_plain.store(network.is_plain(), Ordering::SeqCst);
     }
 
@@ -150,14 +154,24 @@ impl Switch {
         if self.is_plain.load(Ordering::SeqCst) && link.under_way.load(Ordering::SeqCst) == 0 {
             return self.deliver(from, to, cargo);
         }
+        let n_now = self.send_off((from, to), n_bytes, cargo);
+        (0..n_now).for_each(|_| self.deliver(from, to, cargo));
+    }
+
+    /// Puts a message among those under way; gives how often it is to be delivered at once.
+    fn send_off(&self, (from, to): (usize, usize), n_bytes: usize, cargo: &Cargo) -> usize {
+        let link = self.link(from, to);
+        let mut n_now = 0;
+        // Held until all are among the delayed, where a change of the network finds them.
+        let mut network = self.network();
         let now = self.now();
-        let arrivals = self.network().arrivals((from, to), n_bytes, now);
+        let arrivals = network.arrivals((from, to), n_bytes, now);
         if arrivals.is_empty() {
             link.lost.fetch_add(1, Ordering::Relaxed);
         }
         for at in arrivals {
             if at <= now && link.under_way.load(Ordering::SeqCst) == 0 {
-                self.deliver(from, to, cargo);
+                n_now += 1;
             } else if link.under_way.fetch_add(1, Ordering::SeqCst) >= UNDER_WAY_MAX {
                 link.under_way.fetch_sub(1, Ordering::SeqCst);
                 link.overflowed.fetch_add(1, Ordering::Relaxed);
@@ -165,6 +179,7 @@ impl Switch {
                 self.delays.push(at, Delayed { from, to, cargo: cargo.clone() });
             }
         }
+        n_now
     }
 
     fn deliver(&self, from: usize, to: usize, cargo: &Cargo) {

@@ -152,7 +152,7 @@ impl Simulation {
             Fault::Partition(groups) => self.network.partition(&groups, self.nodes.len()),
             Fault::Block(from, to) => self.network.block(from, to),
             Fault::Heal => self.network.heal(),
-            Fault::Network(link) => self.network.default = link,
+            Fault::Network(link) => self.network().default = link,
             Fault::Slow(node, extra) => self.network.set_slow(node, extra),
             Fault::ClockJump(node, by_ms) => {
                 self.nodes[node].clock.jump(self.now, by_ms);

@@ -237,8 +237,10 @@ impl Simulation {
         &self.nodes[node]
     }
 
-    /// The network, to be changed at any time.
+    /// The network, to be changed at any time. What is under way on links that become faster
+    /// comes no later than if it were sent now.
     pub fn network(&mut self) -> &mut Network {
+        self.network.is_touched = true;
         &mut self.network
     }
 

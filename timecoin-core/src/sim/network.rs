@@ -57,10 +57,23 @@ pub struct Network {
     links: BTreeMap<(usize, usize), Link>,
     cut: BTreeSet<(usize, usize)>,
     slow: BTreeMap<usize, Duration>,
-    last: BTreeMap<(usize, usize), SimTime>,
-    busy_until: BTreeMap<(usize, usize), SimTime>,
+    ways: BTreeMap<(usize, usize), Way>,
+    /// Delays may be others than when [`Network::hurried`] was asked last.
+    pub(super) is_touched: bool,
     pub(super) filter: Option<Filter>,
     random: Random,
+}
+
+/// What is under way on one direction of a link.
+#[derive(Clone, Debug, Default)]
+struct Way {
+    /// When the last of what comes in order arrives.
+    last: SimTime,
+    /// When all that was sent has left.
+    busy_until: SimTime,
+    /// What the link was when the last was sent: how long it takes, and how wide it is.
+    longest: Duration,
+    bandwidth: Option<u64>,
 }
 
 /// Says of a message whether it gets from one node to another.
@@ -79,15 +92,17 @@ impl Network {
             links: BTreeMap::new(),
             cut: BTreeSet::new(),
             slow: BTreeMap::new(),
-            last: BTreeMap::new(),
-            busy_until: BTreeMap::new(),
+            ways: BTreeMap::new(),
+            is_touched: false,
             filter: None,
             random,
         }
     }
 
-    /// Gives one direction of one link a behaviour of its own.
+    /// Gives one direction of one link a behaviour of its own. What is under way comes no later
+    /// than if it were sent now, in order.
     pub fn set_link(&mut self, from: usize, to: usize, link: Link) {
+        self.is_touched = true;
         self.links.insert((from, to), link);
     }
 
@@ -134,8 +149,10 @@ impl Network {
         self.cut.clear();
     }
 
-    /// Makes everything from and to a node take longer; zero ends it.
+    /// Makes everything from and to a node take longer; zero ends it. What is under way comes no
+    /// later than if it were sent now, in order.
     pub fn set_slow(&mut self, node: usize, extra: Duration) {
+        self.is_touched = true;
         if extra.is_zero() {
             self.slow.remove(&node);
         } else {
@@ -167,34 +184,74 @@ impl Network {
             return Vec::new();
         }
         let n_copies = if self.random.happens(link.duplicate_ppm) { 2 } else { 1 };
-        let leaves = self.leaves((from, to), bytes, link.bandwidth, now);
-        let extra = [from, to].iter().filter_map(|node| self.slow.get(node)).sum::<Duration>();
+        let extra = self.extra((from, to));
+        let way = self.ways.entry((from, to)).or_default();
+        way.longest = link.latency.typical_max().saturating_add(extra);
+        way.bandwidth = link.bandwidth;
+        let leaves = way.leaves(bytes, now);
         let mut arrivals = Vec::with_capacity(n_copies);
         for _ in 0..n_copies {
             let mut at = leaves.after(link.latency.draw(&mut self.random)).after(extra);
             if !self.random.happens(link.reorder_ppm) {
-                let last = self.last.entry((from, to)).or_default();
-                at = at.max(*last);
-                *last = at;
+                at = at.max(way.last);
+                way.last = at;
             }
             arrivals.push(at);
         }
         arrivals
     }
 
-    fn leaves(
+    /// By when what is under way must have come, on links that are faster than when it was sent.
+    /// To be asked after each change.
+    pub(crate) fn hurried(&mut self, now: SimTime) -> BTreeMap<(usize, usize), SimTime> {
+        self.is_touched = false;
+        let mut ways = std::mem::take(&mut self.ways);
+        let hurried = ways.iter_mut().filter_map(|(&(from, to), way)| {
+            let link = self.link(from, to);
+            let longest = link.latency.typical_max().saturating_add(self.extra((from, to)));
+            Some(((from, to), way.hurry(longest, link.bandwidth, now)?))
+        });
+        let hurried = hurried.collect();
+        self.ways = ways;
+        hurried
+    }
+
+    /// What slow nodes add.
+    fn extra(&self, (from, to): (usize, usize)) -> Duration {
+        let extras = [from, to].into_iter().filter_map(|node| self.slow.get(&node));
+        extras.fold(Duration::ZERO, |sum, extra| sum.saturating_add(*extra))
+    }
+}
+
+impl Way {
+    /// When a message that is sent now has left.
+    fn leaves(&mut self, bytes: usize, now: SimTime) -> SimTime {
+        let Some(bandwidth) = self.bandwidth else { return now };
+        let micros = (bytes as u128 * 1_000_000).div_ceil(u128::from(bandwidth.max(1)));
+        let takes = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
+        self.busy_until = now.max(self.busy_until).after(takes);
+        self.busy_until
+    }
+
+    /// The link is as given from now on. By when everything comes, where it is faster so.
+    fn hurry(
         &mut self,
-        link: (usize, usize),
-        bytes: usize,
+        longest: Duration,
         bandwidth: Option<u64>,
         now: SimTime,
-    ) -> SimTime {
-        let Some(bandwidth) = bandwidth else { return now };
-        let micros = (bytes as u128 * 1_000_000).div_ceil(u128::from(bandwidth.max(1)));
-        let busy = self.busy_until.entry(link).or_default();
-        let takes = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
-        *busy = now.max(*busy).after(takes);
-        *busy
+    ) -> Option<SimTime> {
+        let is_wider = self.bandwidth.is_some_and(|was| bandwidth.is_none_or(|is| is > was));
+        let is_shorter = longest < self.longest;
+        (self.longest, self.bandwidth) = (longest, bandwidth);
+        if is_wider {
+            self.busy_until = now;
+        }
+        let end = now.max(self.busy_until).after(longest);
+        if !(is_wider || is_shorter) {
+            return None;
+        }
+        self.last = self.last.min(end);
+        Some(end)
     }
 }
 
@@ -202,10 +259,10 @@ impl Network {
 impl Network {
     /// Everything in it, in words.
     pub(super) fn sight(&self) -> String {
-        let Network { default, links, cut, slow, last, busy_until, filter, random } = self;
+        let Network { default, links, cut, slow, ways, is_touched, filter, random } = self;
         let has_filter = filter.is_some();
         format!(
-            "{default:?} {links:?} {cut:?} {slow:?} {last:?} {busy_until:?} {has_filter} {random:?}"
+            "{default:?} {links:?} {cut:?} {slow:?} {ways:?} {is_touched} {has_filter} {random:?}"
         )
     }
 }
@@ -282,5 +339,33 @@ mod tests {
         let mut net = network(link);
         assert_eq!(net.arrivals((0, 1), 500, SimTime::ZERO), [SimTime(510_000)]);
         assert_eq!(net.arrivals((0, 1), 100, SimTime::ZERO), [SimTime(610_000)]);
+    }
+
+    #[test]
+    fn what_is_under_way_is_hurried_on_links_that_become_faster_and_on_no_others() {
+        let mut net = network(Link::constant(Duration::from_millis(10)));
+        net.set_slow(0, Duration::from_secs(3_600));
+        for to in [1, 2] {
+            net.arrivals((0, to), 100, SimTime::ZERO);
+        }
+        net.arrivals((1, 2), 100, SimTime::ZERO);
+        net.set_slow(0, Duration::from_secs(7_200));
+        assert!(net.hurried(SimTime(5)).is_empty(), "slower is no hurry");
+        net.set_slow(0, Duration::ZERO);
+        let end = SimTime(10_100);
+        assert_eq!(net.hurried(SimTime(100)), BTreeMap::from([((0, 1), end), ((0, 2), end)]));
+        assert_eq!(net.arrivals((0, 1), 100, SimTime(200)), [SimTime(10_200)]);
+        assert!(net.hurried(SimTime(300)).is_empty(), "once is enough");
+    }
+
+    #[test]
+    fn what_waits_for_bandwidth_leaves_when_there_is_more() {
+        let narrow = Link { bandwidth: Some(1), ..Link::constant(Duration::from_millis(10)) };
+        let mut net = network(narrow.clone());
+        net.arrivals((0, 1), 1_000, SimTime::ZERO);
+        net.set_link(0, 1, Link { latency: Latency::Constant(Duration::from_millis(5)), ..narrow });
+        assert_eq!(net.hurried(SimTime(7)), BTreeMap::from([((0, 1), SimTime(1_000_005_000))]));
+        net.set_link(0, 1, Link::constant(Duration::from_millis(5)));
+        assert_eq!(net.hurried(SimTime(7)), BTreeMap::from([((0, 1), SimTime(5_007))]));
     }
 }

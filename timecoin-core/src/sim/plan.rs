@@ -33,9 +33,10 @@ pub enum Fault {
     Block(usize, usize),
     /// All links are open.
     Heal,
-    /// All links without a behaviour of their own behave like this.
+    /// All links without a behaviour of their own behave like this. What is under way comes no
+    /// later than if it were sent now, in order.
     Network(Link),
-    /// Everything from and to a node takes longer; zero ends it.
+    /// Everything from and to a node takes longer; zero ends it, also for what is under way.
     Slow(usize, Duration),
     /// A node's time of day is put forward or back, in milliseconds.
     ClockJump(usize, i64),

@@ -37,6 +37,26 @@ impl Simulation {
         self.queue.insert((at.max(self.now), self.n_scheduled), event);
     }
 
+    /// Brings forward what is under way on links that have become faster.
+    fn hurry(&mut self) {
+        if !self.network.is_touched {
+            return;
+        }
+        let hurried = self.network.hurried(self.now);
+        let is_late = |(key, event): (&(SimTime, u64), &Scheduled)| {
+            let Scheduled::Deliver { sender, to, .. } = event else { return None };
+            let end = hurried.get(&(*sender, *to))?;
+            (key.0 > *end).then_some((*key, *end))
+        };
+        let late: Vec<_> = self.queue.iter().filter_map(is_late).collect();
+        for (key, end) in late {
+            if let Some(event) = self.queue.remove(&key) {
+                // Under its number, which keeps the order of what comes at one moment.
+                self.queue.insert((end, key.1), event);
+            }
+        }
+    }
+
     /// Lets the next event happen; false where there is none.
     ///
     /// # Errors
@@ -45,6 +65,7 @@ impl Simulation {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
+        self.hurry();
         let Some(((at, _), event)) = self.queue.pop_first() else { return Ok(false) };
         self.now = at;
         self.step += 1;
@@ -162,11 +183,53 @@ impl Simulation {
     /// # Errors
     /// [`Failure`] where an invariant is broken.
     pub fn step_by(&mut self, end: SimTime) -> Result<bool, Failure> {
+        self.hurry();
         let next = self.queue.first_key_value().map(|((at, _), _)| *at);
         if next.is_some_and(|at| at <= end) {
             return self.step();
         }
         self.now = self.now.max(end);
         Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Latency, Link, SimulationConfig};
+    use super::*;
+
+    /// A payment among nodes of which two can hardly be reached, until they can again.
+    fn delay_and_end(begin: impl Fn(&mut Simulation), end: impl Fn(&mut Simulation)) {
+        let mut sim = Simulation::new(SimulationConfig::new(4, 7)).unwrap();
+        begin(&mut sim);
+        let payment = sim.pay("alice", "bob", "5".parse().unwrap()).unwrap();
+        let is_final = |sim: &Simulation| sim.is_final_everywhere(&payment);
+        assert!(!sim.run_until(is_final, Duration::from_secs(60)).unwrap());
+        end(&mut sim);
+        assert!(sim.run_until(is_final, Duration::from_secs(1)).unwrap());
+        let is_on = |sim: &Simulation| sim.height_min().0 > 0;
+        assert!(sim.run_until(is_on, Duration::from_secs(60)).unwrap());
+    }
+
+    #[test]
+    fn what_a_slow_node_delays_comes_when_it_is_slow_no_more() {
+        let slow = |extra| {
+            move |sim: &mut Simulation| {
+                (0..2).for_each(|node| sim.inject(Fault::Slow(node, extra)).unwrap());
+            }
+        };
+        delay_and_end(slow(Duration::from_secs(3_600)), slow(Duration::ZERO));
+    }
+
+    #[test]
+    fn what_long_links_delay_comes_when_they_are_short_again() {
+        let links = |delay| {
+            move |sim: &mut Simulation| {
+                let link = Link { latency: Latency::Constant(delay), ..Link::default() };
+                sim.inject(Fault::Network(link.clone())).unwrap();
+                sim.network().set_link(0, 1, link);
+            }
+        };
+        delay_and_end(links(Duration::from_secs(3_600)), links(Duration::from_millis(20)));
     }
 }
