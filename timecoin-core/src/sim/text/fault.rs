@@ -112,14 +112,7 @@ fn read(name: &str, arguments: &[&str]) -> Result<Fault, Reason> {
         }
         ("block", [from, to]) => Fault::Block(number(from)?, number(to)?),
         ("heal", []) => Fault::Heal,
-        ("link", settings) => {
-            let mut link = Link::default();
-            for setting in settings {
-                let (name, value) = setting.split_once('=').ok_or(Reason::Form)?;
-                link.set(name, value).map_err(|error| Reason::Value(error.to_string()))?;
-            }
-            Fault::Network(link)
-        }
+        ("link", words) => Fault::Network(link(words)?),
         ("slow", [node, extra]) => Fault::Slow(number(node)?, duration(extra)?),
         ("clock-jump", [node, by]) => Fault::ClockJump(number(node)?, signed_millis(by)?),
         ("clock-drift", [node, ppm]) => Fault::ClockDrift(number(node)?, number(ppm)?),
@@ -142,6 +135,26 @@ fn read(name: &str, arguments: &[&str]) -> Result<Fault, Reason> {
         ("deregister", [node]) => Fault::Deregister(number(node)?),
         _ => return Err(Reason::Form),
     })
+}
+
+/// A value may be of several words, as in `log-normal(40ms, 0.5)`.
+fn link(words: &[&str]) -> Result<Link, Reason> {
+    let mut settings: Vec<String> = Vec::new();
+    for word in words {
+        if word.contains('=') {
+            settings.push((*word).to_owned());
+        } else {
+            let setting = settings.last_mut().ok_or(Reason::Form)?;
+            setting.push(' ');
+            setting.push_str(word);
+        }
+    }
+    let mut link = Link::default();
+    for setting in settings {
+        let (name, value) = setting.split_once('=').ok_or(Reason::Form)?;
+        link.set(name, value).map_err(|error| Reason::Value(error.to_string()))?;
+    }
+    Ok(link)
 }
 
 fn number<T: FromStr>(text: &str) -> Result<T, Reason> {
@@ -276,6 +289,9 @@ mod tests {
             let fault: Fault = example.parse().unwrap();
             assert_eq!(fault.to_string(), *example);
         }
+        let spaced = "link loss_ppm=5 latency=log-normal(40ms, 0.5) bandwidth=7".parse::<Fault>();
+        let plain = "link loss_ppm=5 latency=log-normal(40ms,0.5) bandwidth=7".parse();
+        assert!(spaced.is_ok() && spaced == plain);
         let plan: Plan = "10s crash 2; 1min partition 0,1 2\n\n 90s heal ;".parse().unwrap();
         assert_eq!(plan.faults.len(), 3);
         assert_eq!(plan.to_string(), "10s crash 2; 1min partition 0,1 2; 90s heal");
@@ -297,6 +313,8 @@ mod tests {
             ("slow 2 5", "`5` is no duration"),
             ("byzantine 1 kindness", "no strategy `kindness`, but amnesia, "),
             ("link colour=blue", "colour"),
+            ("link blue colour=blue", "write link"),
+            ("link loss_ppm=5 6", "loss_ppm is `5 6`"),
             ("crash-at-flush 1 1 now", "before|during|after"),
         ] {
             let error = text.parse::<Fault>().unwrap_err().to_string();
