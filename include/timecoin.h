@@ -11,13 +11,19 @@
  *
  * Pointers are borrowed for the call, unless their function says otherwise. No pointer may be
  * null unless its function says so; null for no elements is fine. Texts that go in are UTF-8 and
- * end with a NUL. Structs with a struct_size are set up by TC_INIT or by setting it: a library
- * that knows more fields than the caller writes only those that the caller has.
+ * end with a NUL: one that is not UTF-8 is TC_ERROR_INVALID_ARGUMENT in every function. Structs
+ * with a struct_size are set up by TC_INIT or by setting it: a library that knows more fields than
+ * the caller writes only those that the caller has.
  *
  * Every function may be called on any thread at any time, except from the callbacks that it is
- * given. After a fork, functions in the child return TC_ERROR_FORKED_PROCESS and touch nothing.
+ * given. After a fork, functions in the child of a process that has used the library return
+ * TC_ERROR_FORKED_PROCESS and touch nothing, freeing included; those that only name or count things
+ * (tc_version, tc_error_name, tc_error_message and the like) still answer.
  * Amounts are units in 64 bits without a sign, TC_UNITS_PER_TIME to the TIME; times and timeouts
  * are milliseconds; heights count from 0, the genesis.
+ *
+ * On Linux the shared library is looked for by the name libtimecoin.so.0, the number being
+ * TC_ABI_VERSION: install it as that, with a link libtimecoin.so to it for the linker.
  */
 #ifndef TIMECOIN_H
 #define TIMECOIN_H
@@ -342,8 +348,8 @@ typedef struct {
 } tc_bootstrap_progress_t;
 
 /**
- * Is told how far tc_node_bootstrap is. `progress` is borrowed for the call, and `struct_size` says
- * how long it is. Returns 1 to go on and 0 to end. It must not throw or leave with longjmp.
+ * Is told how far tc_node_bootstrap is. `progress` is borrowed for the call, and `struct_size`
+ * says how long it is. Returns 1 to go on and 0 to end. It must not throw or leave with longjmp.
  */
 typedef uint8_t (*tc_on_bootstrap_t)(void *user, const tc_bootstrap_progress_t *progress);
 
@@ -692,8 +698,9 @@ typedef struct {
 /**
  * Signs for one key of the host. `hash` is 32 bytes, borrowed for the call; 64 bytes of Ed25519
  * signature go to `signature_out`. Returns TC_OK, or any other number where it does not sign:
- * the payment then fails. It may be called on any thread and by several at once, and must not
- * call a function with the wallet that it signs for, throw, or leave with longjmp.
+ * the payment then fails with TC_ERROR_INVALID_ARGUMENT, and its message has the number. It may
+ * be called on any thread and by several at once, and must not call a function with the wallet
+ * that it signs for, throw, or leave with longjmp.
  */
 typedef tc_status_t (*tc_sign_t)(void *user, const uint8_t *hash, uint8_t *signature_out);
 
@@ -1418,7 +1425,8 @@ tc_status_t tc_config_regtest_genesis(const tc_public_key_t *masternodes,
  *   store_cache_bytes         1000000 to 64000000000, or empty for a share of the memory
  *   sync_writes               true or false; default true
  *   round_timeout_ms          1 to 86400000 ms; default 30000
- *   submit_timeout_ms         1 to 86400000 ms; default 30000
+ *   submit_timeout_ms         1 to 86400000 ms that a submit waits for its answer, and a payment
+ *                             for reserved coins, 5 s at most; default 30000
  *   listen                    an address and a port to listen on, port 0 for any free one, or
  *                             empty for nobody
  *   peers                     host:port or key@host:port to dial, with commas between, or empty;
@@ -1527,8 +1535,9 @@ tc_status_t tc_node_start(tc_node_t node);
 tc_status_t tc_node_close(tc_node_t node, uint64_t timeout_ms);
 
 /**
- * Frees a node. It is closed with that, unless a wallet or a draft of it is still there: close
- * it with tc_node_close first to be sure.
+ * Frees a node. It is closed with that, unless a wallet or a draft of it is still there or another
+ * thread is in a call with it: that call goes on, and a wait is not ended by this. Close the node
+ * with tc_node_close first, which ends waits with TC_ERROR_CLOSED.
  *
  * Errors: TC_ERROR_INVALID_HANDLE, also for what was freed already.
  */
@@ -2127,7 +2136,8 @@ tc_status_t tc_wallet_import(tc_node_t node,
  * A wallet whose signatures the host makes, as with a hardware key.
  *
  * public_key: the key that the host signs with.
- * sign: called with user for each input that is spent.
+ * sign: called with user for each input that is spent, on the thread of the call that signs.
+ * user: handed to sign and release as it is; may be null.
  * release: called with user when the wallet does not need it any more, which may be after
  * tc_wallet_free; null where nothing is to be done. Not called where this function fails.
  * wallet_out: owned, free with tc_wallet_free.
@@ -2208,12 +2218,15 @@ tc_status_t tc_wallet_balance(tc_wallet_t wallet, tc_balance_t *balance_out);
 
 /**
  * Pays: chooses coins, signs, submits, and returns when the payment is admitted. Many threads may
- * pay from a wallet at once: no two ever pick the same coin.
+ * pay from a wallet at once: no two ever pick the same coin. Where coins that would do are
+ * reserved, by a draft or another payment, it waits for them, as long as the node's
+ * submit_timeout_ms and 5 s at most, and then lacks them.
  *
  * units: in units. payment_out: its struct_size is set by the caller; may be null.
  *
  * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT,
- * TC_ERROR_INSUFFICIENT_FUNDS, TC_ERROR_TOO_MANY_COINS, TC_ERROR_TRANSACTION_DUST, and as
+ * TC_ERROR_INSUFFICIENT_FUNDS, TC_ERROR_TOO_MANY_COINS, TC_ERROR_TRANSACTION_DUST,
+ * TC_ERROR_INVALID_ARGUMENT also where a signer of the host does not sign, and as
  * tc_node_submit_transaction. Coins are free again after an error, unless no answer came.
  */
 tc_status_t tc_wallet_pay(tc_wallet_t wallet,
@@ -2235,7 +2248,8 @@ tc_status_t tc_wallet_pay_many(tc_wallet_t wallet,
                                tc_payment_t *payment_out);
 
 /**
- * What payments would cost now. Nothing is reserved.
+ * What payments would cost now. Nothing stays reserved. It waits for reserved coins as
+ * tc_wallet_pay does.
  *
  * payments: n_payments elements, at least 1. fee_out: in units.
  *
@@ -2252,7 +2266,8 @@ tc_status_t tc_wallet_estimate_fee(tc_wallet_t wallet,
  *
  * n_signed_out: how many it signed; may be null.
  *
- * Errors: TC_ERROR_INVALID_HANDLE; what a signer of the host answers.
+ * Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_INVALID_ARGUMENT where a signer of the host does not
+ * sign, whatever number it gives: tc_error_message tells that.
  */
 tc_status_t tc_wallet_sign(tc_wallet_t wallet,
                            tc_transaction_t transaction,
@@ -2262,7 +2277,7 @@ tc_status_t tc_wallet_sign(tc_wallet_t wallet,
 
 /**
  * Chooses coins for payments and signs. The coins are reserved until the draft is submitted or
- * freed.
+ * freed. It waits for coins that are reserved already as tc_wallet_pay does.
  *
  * payments: n_payments elements, at least 1.
  * draft_out: owned; tc_draft_submit or tc_draft_free ends it.
@@ -2317,7 +2332,8 @@ tc_status_t tc_draft_free(tc_draft_t draft);
  * the observers.
  *
  * masternodes: 1 to 200.
- * settings: n_settings of them. An empty text is none. Durations are as 20ms, 1.5s, 2min or 1h.
+ * settings: n_settings of them. A text may be empty where that is said. Durations are as 20ms,
+ * 1.5s, 2min or 1h, at most 876000h.
  *
  *   latency                  of each message, as 50ms, 20ms..80ms or log-normal(40ms, 0.5), half
  *                            of which are below 40ms; default 20ms..80ms
@@ -2325,7 +2341,8 @@ tc_status_t tc_draft_free(tc_draft_t draft);
  *                            of a million messages; default 0
  *   bandwidth                1 to 10^12 bytes a second of each link, or empty; default empty
  *   observers                0 to 100 nodes beside the masternodes; default 0
- *   late                     numbers of nodes that tc_sim_restart starts first, as 2,3
+ *   late                     numbers of nodes that tc_sim_restart starts first, as 2,3, or
+ *                            empty
  *   flush_latency            0s to 1min; default 0s
  *   round_timeout            1ms to 1h; default 2s
  *   wallets                  1 to 1000 that the genesis funds; default 4
@@ -2335,11 +2352,12 @@ tc_status_t tc_draft_free(tc_draft_t draft);
  *   payments_per_kilosecond  0 to 1000000 that come by themselves; default 0
  *   conflicting_permille, malformed_permille, dust_permille, chained_permille
  *                            of a thousand of those; default 0
- *   faults                   as 10s crash 2; 20s restart 2: see tc_sim_inject
+ *   faults                   as 10s crash 2; 20s restart 2, or empty: see tc_sim_inject
  *   verify_everywhere        true or false: whether each node checks each signature
  *   journal_lines            0 to 1000000 that tc_sim_journal gives; default 0
  *   events_max               0 to 1000000 that tc_sim_next_event gives; default 0
- *   replay                   the command that repeats the run; default that of this process
+ *   replay                   the command that repeats the run; empty, the default, for that of
+ *                            this process
  *
  * sim_out: owned, free with tc_sim_free.
  *
@@ -2402,6 +2420,8 @@ tc_status_t tc_sim_pay(tc_sim_t sim,
 /**
  * Pays from a wallet, at a node.
  *
+ * name, units, payment_out: as for tc_sim_pay.
+ *
  * Errors: as tc_sim_pay; TC_ERROR_INVALID_ARGUMENT also for a node that is not there.
  */
 tc_status_t tc_sim_pay_at(tc_sim_t sim,
@@ -2412,13 +2432,13 @@ tc_status_t tc_sim_pay_at(tc_sim_t sim,
                           tc_payment_t *payment_out);
 
 /**
- * Lets so much virtual time pass, in ms.
+ * Lets so much virtual time pass, in ms: at most 876000 hours.
  *
- * Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_INVARIANT_BROKEN where an invariant of the protocol is
- * found broken, and from then on: see tc_sim_failure.
+ * Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_INVALID_ARGUMENT for more than that;
+ * TC_ERROR_INVARIANT_BROKEN where an invariant of the protocol is found broken, and from then
+ * on: see tc_sim_failure.
  */
-tc_status_t tc_sim_advance(tc_sim_t sim,
-                           uint64_t duration_ms);
+tc_status_t tc_sim_advance(tc_sim_t sim, uint64_t duration_ms);
 
 /**
  * Lets the next event happen.
@@ -2433,12 +2453,10 @@ tc_status_t tc_sim_step(tc_sim_t sim, uint8_t *happened_out);
  * Lets virtual time pass until a transaction is final or confirmed at every honest node that
  * runs, but no longer than within_ms.
  *
- * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_NOT_REACHED where it is not in
- * that time; what the node answered where it refused the payment; TC_ERROR_INVARIANT_BROKEN.
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_NOT_REACHED where it is not
+ * in that time; what the node answered where it refused the payment; TC_ERROR_INVARIANT_BROKEN.
  */
-tc_status_t tc_sim_run_until_finalized(tc_sim_t sim,
-                                       const tc_txid_t *txid,
-                                       uint64_t within_ms);
+tc_status_t tc_sim_run_until_finalized(tc_sim_t sim, const tc_txid_t *txid, uint64_t within_ms);
 
 /**
  * Lets virtual time pass until a transaction is in a block that every honest node that runs has,
@@ -2493,12 +2511,10 @@ tc_status_t tc_sim_resume(tc_sim_t sim, uint64_t node);
  * groups: for each of the first n_nodes nodes any number that stands for its group; every other
  * node is alone.
  *
- * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT where n_nodes
- * is more than there are; TC_ERROR_INVARIANT_BROKEN.
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT where
+ * n_nodes is more than there are; TC_ERROR_INVARIANT_BROKEN.
  */
-tc_status_t tc_sim_partition(tc_sim_t sim,
-                             const uint32_t *groups,
-                             size_t n_nodes);
+tc_status_t tc_sim_partition(tc_sim_t sim, const uint32_t *groups, size_t n_nodes);
 
 /**
  * Opens all links that are cut. How long messages take stays as it is.
@@ -2512,12 +2528,10 @@ tc_status_t tc_sim_heal(tc_sim_t sim);
  *
  * strategy: one of tc_strategy_name. "twins" adds a node with the same keys.
  *
- * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT for a node or
- * a strategy that is not there; TC_ERROR_INVARIANT_BROKEN.
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT for a node
+ * or a strategy that is not there; TC_ERROR_INVARIANT_BROKEN.
  */
-tc_status_t tc_sim_set_byzantine(tc_sim_t sim,
-                                 uint64_t node,
-                                 const char *strategy);
+tc_status_t tc_sim_set_byzantine(tc_sim_t sim, uint64_t node, const char *strategy);
 
 /**
  * The name of a Byzantine strategy by its position from 0, as "equivocate-votes"; null after the
@@ -2529,8 +2543,8 @@ const char *tc_strategy_name(size_t position);
  * Changes how all links behave that have no behaviour of their own. On links that become faster,
  * what is under way comes no later than if it were sent now, in order.
  *
- * settings: n_settings of them: latency, loss_ppm, duplicate_ppm, reorder_ppm and bandwidth as for
- * tc_sim_new; those not named stay as they are.
+ * settings: n_settings of them: latency, loss_ppm, duplicate_ppm, reorder_ppm and bandwidth as
+ * for tc_sim_new; those not named stay as they are.
  *
  * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_CONFIG,
  * TC_ERROR_INVARIANT_BROKEN.
@@ -2572,10 +2586,10 @@ tc_status_t tc_sim_set_link(tc_sim_t sim,
  * When `slow` ends or `link` makes links faster, what is under way comes no later than if it were
  * sent then, in order. `heal` opens what is cut and ends no `slow`.
  *
- * after_ms: in ms of virtual time from now; 0 for now.
+ * after_ms: in ms of virtual time from now, at most 876000 hours; 0 for now.
  *
  * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT for another
- * text or a node that is not there; TC_ERROR_INVARIANT_BROKEN.
+ * text, a longer time or a node that is not there; TC_ERROR_INVARIANT_BROKEN.
  */
 tc_status_t tc_sim_inject(tc_sim_t sim,
                           const char *fault,
@@ -2596,10 +2610,10 @@ tc_status_t tc_sim_snapshot(tc_sim_t sim, tc_sim_snapshot_t *snapshot_out);
  * Goes back to a snapshot of this simulation, or of one that it was forked from or into. The
  * snapshot can be used again.
  *
- * Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_INVALID_ARGUMENT for a snapshot of another simulation.
+ * Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_INVALID_ARGUMENT for a snapshot of another
+ * simulation.
  */
-tc_status_t tc_sim_revert(tc_sim_t sim,
-                          tc_sim_snapshot_t snapshot);
+tc_status_t tc_sim_revert(tc_sim_t sim, tc_sim_snapshot_t snapshot);
 
 /**
  * The digest of the simulation when a snapshot was taken.
@@ -2743,7 +2757,8 @@ tc_status_t tc_sim_failure_text(tc_sim_t sim,
  * same seed and settings make the same chain and the same wallets as tc_sim_new.
  *
  * masternodes: 1 to 200.
- * settings: n_settings of them. An empty text is none. Durations are as 20ms, 1.5s, 2min or 1h.
+ * settings: n_settings of them. A text may be empty where that is said. Durations are as 20ms,
+ * 1.5s, 2min or 1h, at most 876000h.
  *
  *   latency, loss_ppm, duplicate_ppm, reorder_ppm, bandwidth
  *                              of links, as for tc_sim_new; default at once, without loss
@@ -2829,6 +2844,8 @@ tc_status_t tc_localnet_pay(tc_localnet_t net,
 /**
  * Pays from a wallet, at a node.
  *
+ * name, units, payment_out: as for tc_localnet_pay.
+ *
  * Errors: as tc_localnet_pay; TC_ERROR_INVALID_ARGUMENT also for a node that is not there.
  */
 tc_status_t tc_localnet_pay_at(tc_localnet_t net,
@@ -2903,12 +2920,10 @@ tc_status_t tc_localnet_resume(tc_localnet_t net, uint64_t node);
  * groups: for each of the first n_nodes nodes any number that stands for its group; every other
  * node is alone.
  *
- * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT where n_nodes
- * is more than there are.
+ * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT where
+ * n_nodes is more than there are.
  */
-tc_status_t tc_localnet_partition(tc_localnet_t net,
-                                  const uint32_t *groups,
-                                  size_t n_nodes);
+tc_status_t tc_localnet_partition(tc_localnet_t net, const uint32_t *groups, size_t n_nodes);
 
 /**
  * Opens all links that are cut. How long messages take stays as it is.
@@ -2922,8 +2937,9 @@ tc_status_t tc_localnet_heal(tc_localnet_t net);
  * and in all that come. The functions that speak of every node that takes part, or of the first,
  * leave it out from now on.
  *
- * strategy: one of tc_strategy_name, without "amnesia" and "twins", which only networks in virtual
- * time can follow, and over sockets without "garbage". Over sockets the connections stay honest.
+ * strategy: one of tc_strategy_name, without "amnesia" and "twins", which only networks in
+ * virtual time can follow, and over sockets without "garbage". Over sockets the connections stay
+ * honest.
  *
  * Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT for a node
  * that is not there, or a strategy that is not there or that the net can't follow;
@@ -2960,10 +2976,11 @@ tc_status_t tc_localnet_set_link(tc_localnet_t net,
                                  size_t n_settings);
 
 /**
- * Makes everything from and to a node take longer, in ms; 0 ends it. When it takes less than
- * before, what is under way comes no later than if it were sent now, in order.
+ * Makes everything from and to a node take longer, in ms, at most 876000 hours; 0 ends it. When
+ * it takes less than before, what is under way comes no later than if it were sent now, in
+ * order.
  *
- * Errors: as tc_localnet_pause.
+ * Errors: as tc_localnet_pause; TC_ERROR_INVALID_ARGUMENT also for a longer time.
  */
 tc_status_t tc_localnet_slow(tc_localnet_t net, uint64_t node, uint64_t extra_ms);
 

@@ -78,6 +78,14 @@ template <typename Write> std::string text_of(Write write) {
     return text;
 }
 
+/** A text as C takes it, which ends at the first NUL: throws where that is not its end. */
+inline const char *c_text(const std::string &text) {
+    if (text.find('\0') != std::string::npos) {
+        throw Error(TC_ERROR_INVALID_ARGUMENT, "a text with a NUL in it");
+    }
+    return text.c_str();
+}
+
 /** A report whose struct_size is set. */
 template <typename T> T report() {
     T value{};
@@ -142,7 +150,7 @@ struct Hash {
     /** Throws where the text is not 64 hexadecimal digits. */
     static Hash parse(const std::string &text) {
         Hash hash;
-        check(FromText(text.c_str(), &hash.value));
+        check(FromText(detail::c_text(text), &hash.value));
         return hash;
     }
     std::string text() const {
@@ -175,7 +183,7 @@ class Amount {
     /** Reads "1.5", "1.5 TIME" or "150000000 units". */
     static Amount parse(const std::string &text) {
         std::uint64_t units = 0;
-        detail::check(tc_amount_from_text(text.c_str(), &units));
+        detail::check(tc_amount_from_text(detail::c_text(text), &units));
         return Amount(units);
     }
 
@@ -202,7 +210,7 @@ struct Address {
     Address(const tc_address_t &address) : value(address) {}
     static Address parse(const std::string &text, std::int32_t network) {
         Address address;
-        detail::check(tc_address_from_text(text.c_str(), network, &address.value));
+        detail::check(tc_address_from_text(detail::c_text(text), network, &address.value));
         return address;
     }
     static Address of(const PublicKey &key) {
@@ -336,7 +344,12 @@ class Event {
     explicit Event(tc_event_t handle) : handle_(handle), info_(read(handle)) {}
 
     /** Which fields count depends on kind, a TC_EVENT_. */
-    const tc_event_info_t &info() const { return info_; }
+    const tc_event_info_t &info() const {
+        if (handle_.get().id == 0) {
+            throw Error(TC_ERROR_INVALID_HANDLE, "the event was moved from");
+        }
+        return info_;
+    }
     std::string name() const { return text_with(tc_event_name); }
     std::string text() const { return text_with(tc_event_text); }
     Block block() const {
@@ -351,9 +364,9 @@ class Event {
         detail::check(tc_event_info(event, &info));
         return info;
     }
-    template <typename Read> std::string text_with(Read read) const {
+    template <typename Write> std::string text_with(Write write) const {
         return detail::text_of([&](char *buffer, std::size_t bytes, std::size_t *required) {
-            return read(handle_.get(), buffer, bytes, required);
+            return write(handle_.get(), buffer, bytes, required);
         });
     }
     detail::Handle<tc_event_t, tc_event_free> handle_;
@@ -412,7 +425,7 @@ class Config {
     static Config from_genesis(const std::string &json) {
         tc_config_t handle;
         detail::check(tc_abi_check(TC_ABI_VERSION));
-        detail::check(tc_config_from_genesis(json.c_str(), &handle));
+        detail::check(tc_config_from_genesis(detail::c_text(json), &handle));
         return Config(handle);
     }
 
@@ -436,7 +449,7 @@ class Config {
     tc_config_t handle() const { return handle_.get(); }
     /** Sets a field by its name; the fields are listed at tc_config_set. */
     Config &set(const std::string &name, const std::string &text) {
-        detail::check(tc_config_set(handle(), name.c_str(), text.c_str()));
+        detail::check(tc_config_set(handle(), detail::c_text(name), detail::c_text(text)));
         return *this;
     }
     Config &set_masternode_key(const Secret &secret) {
@@ -454,7 +467,8 @@ class Config {
     detail::Handle<tc_config_t, tc_config_free> handle_;
 };
 
-/** A node in this process. Closed when it goes; close it before to know that it worked. */
+/** A node in this process. Closed when it goes, unless a Wallet or a Draft of it is still there or
+ * another thread waits for something of it; close it before to be sure that it is. */
 class Node {
   public:
     /** Told how far a bootstrap is; false ends it, and so does what it throws. */
@@ -524,7 +538,7 @@ class Node {
     }
     /** Dials "key@host:port", now and whenever the connection ends. */
     void connect(const std::string &peer) {
-        detail::check(tc_node_connect(handle(), peer.c_str()));
+        detail::check(tc_node_connect(handle(), detail::c_text(peer)));
     }
     /** Whether there was a connection. It may come again. */
     bool disconnect(const PublicKey &key) {
@@ -634,15 +648,15 @@ class Node {
 
     using Owner = detail::Handle<tc_node_t, tc_node_free>;
 
-    template <typename T> T read(tc_status_t (*read)(tc_node_t, T *)) const {
+    template <typename T> T read(tc_status_t (*get)(tc_node_t, T *)) const {
         auto value = detail::report<T>();
-        detail::check(read(handle(), &value));
+        detail::check(get(handle(), &value));
         return value;
     }
     template <typename Key, typename T>
-    std::optional<T> found(tc_status_t (*read)(tc_node_t, const Key *, T *), const Key *key) const {
+    std::optional<T> found(tc_status_t (*get)(tc_node_t, const Key *, T *), const Key *key) const {
         auto value = detail::report<T>();
-        return is_found(read(handle(), key, &value)) ? std::optional(value) : std::nullopt;
+        return is_found(get(handle(), key, &value)) ? std::optional(value) : std::nullopt;
     }
     static bool is_found(tc_status_t status) {
         if (status != TC_ERROR_NOT_FOUND) {
@@ -650,10 +664,10 @@ class Node {
         }
         return status == TC_OK;
     }
-    tc_bytes_t bytes(tc_status_t (*read)(tc_node_t, tc_bytes_t *)) const {
-        tc_bytes_t bytes;
-        detail::check(read(handle(), &bytes));
-        return bytes;
+    tc_bytes_t bytes(tc_status_t (*get)(tc_node_t, tc_bytes_t *)) const {
+        tc_bytes_t owned;
+        detail::check(get(handle(), &owned));
+        return owned;
     }
     Owner handle_;
 };
@@ -703,7 +717,8 @@ class Draft {
 /** Keys, and the coins that they own on the chain of one node. */
 class Wallet {
   public:
-    /** Signs 32 bytes. What it throws fails the payment. Called on any thread. */
+    /** Signs 32 bytes, on the thread of the call that pays, builds or signs. What it throws fails
+     * that call and comes out of it. */
     using Sign = std::function<tc_signature_t(const std::uint8_t *hash)>;
 
     static Wallet generate(const Node &node) {
@@ -770,13 +785,16 @@ class Wallet {
     }
     Payment pay(const Address &address, Amount amount) {
         auto payment = detail::report<tc_payment_t>();
-        detail::check(tc_wallet_pay(handle(), &address.value, amount.units(), &payment));
+        const std::uint64_t units = amount.units();
+        check([&] { return tc_wallet_pay(handle(), &address.value, units, &payment); });
         return {payment.txid, Amount(payment.fee)};
     }
     Payment pay_many(const std::vector<Output> &payments) {
         const auto outputs = plain(payments);
         auto payment = detail::report<tc_payment_t>();
-        detail::check(tc_wallet_pay_many(handle(), outputs.data(), outputs.size(), &payment));
+        check([&] {
+            return tc_wallet_pay_many(handle(), outputs.data(), outputs.size(), &payment);
+        });
         return {payment.txid, Amount(payment.fee)};
     }
     Amount estimate_fee(const std::vector<Output> &payments) const {
@@ -785,16 +803,18 @@ class Wallet {
         detail::check(tc_wallet_estimate_fee(handle(), outputs.data(), outputs.size(), &fee));
         return Amount(fee);
     }
+    /** Chooses coins and signs. Where other drafts hold coins that would do, it waits for them as
+     * long as submit_timeout_ms and 5 s at most. */
     Draft build(const std::vector<Output> &payments) {
         const auto outputs = plain(payments);
         tc_draft_t draft;
-        detail::check(tc_wallet_build(handle(), outputs.data(), outputs.size(), &draft));
+        check([&] { return tc_wallet_build(handle(), outputs.data(), outputs.size(), &draft); });
         return Draft(draft);
     }
     /** Signs the inputs whose keys it has, and tells how many those are. */
     std::size_t sign(Transaction &transaction) const {
         std::size_t n_signed = 0;
-        detail::check(tc_wallet_sign(handle(), transaction.handle(), &n_signed));
+        check([&] { return tc_wallet_sign(handle(), transaction.handle(), &n_signed); });
         return n_signed;
     }
 
@@ -819,8 +839,23 @@ class Wallet {
             std::memcpy(signature_out, signature.bytes, sizeof signature.bytes);
             return TC_OK;
         } catch (...) {
+            thrown() = std::current_exception();
             return TC_ERROR_INVALID_ARGUMENT;
         }
+    }
+    /** What a signer threw in this thread's call. */
+    static std::exception_ptr &thrown() {
+        thread_local std::exception_ptr exception;
+        return exception;
+    }
+    /** Makes a call that may sign, and checks it. */
+    template <typename MayThrow> static void check(MayThrow may_throw) {
+        thrown() = nullptr;
+        const tc_status_t status = may_throw();
+        if (const auto of_signer = std::exchange(thrown(), nullptr)) {
+            std::rethrow_exception(of_signer);
+        }
+        detail::check(status);
     }
     static void release(void *user) { delete static_cast<Sign *>(user); }
 
@@ -874,7 +909,7 @@ inline std::vector<tc_setting_t> plain(const Settings &settings) {
     std::vector<tc_setting_t> plain;
     plain.reserve(settings.size());
     for (const Setting &setting : settings) {
-        plain.push_back({setting.first.c_str(), setting.second.c_str()});
+        plain.push_back({detail::c_text(setting.first), detail::c_text(setting.second)});
     }
     return plain;
 }
@@ -929,26 +964,26 @@ class Simulation {
     /** The address of a wallet that the genesis funds; a new name takes one that has none. */
     Address wallet(const std::string &name) {
         Address address;
-        detail::check(tc_sim_wallet_address(handle(), name.c_str(), &address.value));
+        detail::check(tc_sim_wallet_address(handle(), detail::c_text(name), &address.value));
         return address;
     }
     /** What a wallet can spend. */
     Amount balance(const std::string &name) {
         std::uint64_t units = 0;
-        detail::check(tc_sim_wallet_balance(handle(), name.c_str(), &units));
+        detail::check(tc_sim_wallet_balance(handle(), detail::c_text(name), &units));
         return Amount(units);
     }
     /** Pays at the first honest node that runs. It answers once virtual time passes. */
     Payment pay(const std::string &from, const Address &to, Amount amount) {
         auto payment = detail::report<tc_payment_t>();
-        check(tc_sim_pay(handle(), from.c_str(), &to.value, amount.units(), &payment));
+        check(tc_sim_pay(handle(), detail::c_text(from), &to.value, amount.units(), &payment));
         return {payment.txid, Amount(payment.fee)};
     }
     /** Pays at a node. */
     Payment pay_at(std::uint64_t node, const std::string &from, const Address &to, Amount amount) {
         auto payment = detail::report<tc_payment_t>();
         const std::uint64_t units = amount.units();
-        check(tc_sim_pay_at(handle(), node, from.c_str(), &to.value, units, &payment));
+        check(tc_sim_pay_at(handle(), node, detail::c_text(from), &to.value, units, &payment));
         return {payment.txid, Amount(payment.fee)};
     }
 
@@ -983,7 +1018,7 @@ class Simulation {
     }
     void heal() { check(tc_sim_heal(handle())); }
     void set_byzantine(std::uint64_t node, const std::string &strategy) {
-        check(tc_sim_set_byzantine(handle(), node, strategy.c_str()));
+        check(tc_sim_set_byzantine(handle(), node, detail::c_text(strategy)));
     }
     /** Changes all links that have no behaviour of their own. What is under way on those that
      * become faster comes no later than if it were sent now. */
@@ -998,7 +1033,7 @@ class Simulation {
     }
     /** Lets anything go wrong, or puts it right, by its text: see tc_sim_inject. */
     void inject(const std::string &fault, Milliseconds after = Milliseconds(0)) {
-        check(tc_sim_inject(handle(), fault.c_str(), detail::timeout(after)));
+        check(tc_sim_inject(handle(), detail::c_text(fault), detail::timeout(after)));
     }
 
     SimSnapshot snapshot() const {
@@ -1107,18 +1142,18 @@ class Simulation {
     Owner handle_;
 };
 
-/** A partition of a simulation, healed when it goes. */
+/** A partition of a simulation, healed when it goes, also where the simulation was moved. */
 class Partition {
   public:
-    Partition(Simulation &sim, const std::vector<std::uint32_t> &groups) : sim_(sim) {
-        sim_.partition(groups);
+    Partition(Simulation &sim, const std::vector<std::uint32_t> &groups) : sim_(sim.handle()) {
+        sim.partition(groups);
     }
     Partition(const Partition &) = delete;
     Partition &operator=(const Partition &) = delete;
-    ~Partition() { tc_sim_heal(sim_.handle()); }
+    ~Partition() { tc_sim_heal(sim_); }
 
   private:
-    Simulation &sim_;
+    tc_sim_t sim_;
 };
 
 /** Something that happened in a node of a net. */
@@ -1171,27 +1206,28 @@ class LocalNet {
     /** The address of a wallet that the genesis funds; a new name takes one that has none. */
     Address wallet(const std::string &name) {
         Address address;
-        detail::check(tc_localnet_wallet_address(handle(), name.c_str(), &address.value));
+        detail::check(tc_localnet_wallet_address(handle(), detail::c_text(name), &address.value));
         return address;
     }
     /** What a wallet can spend. */
     Amount balance(const std::string &name) {
         std::uint64_t units = 0;
-        detail::check(tc_localnet_wallet_balance(handle(), name.c_str(), &units));
+        detail::check(tc_localnet_wallet_balance(handle(), detail::c_text(name), &units));
         return Amount(units);
     }
     /** Pays at the first node that takes part, which admits it. */
     Payment pay(const std::string &from, const Address &to, Amount amount) {
         auto payment = detail::report<tc_payment_t>();
         const std::uint64_t units = amount.units();
-        detail::check(tc_localnet_pay(handle(), from.c_str(), &to.value, units, &payment));
+        detail::check(tc_localnet_pay(handle(), detail::c_text(from), &to.value, units, &payment));
         return {payment.txid, Amount(payment.fee)};
     }
     /** Pays at a node. */
     Payment pay_at(std::uint64_t node, const std::string &from, const Address &to, Amount amount) {
         auto payment = detail::report<tc_payment_t>();
         const std::uint64_t units = amount.units();
-        detail::check(tc_localnet_pay_at(handle(), node, from.c_str(), &to.value, units, &payment));
+        const char *name = detail::c_text(from);
+        detail::check(tc_localnet_pay_at(handle(), node, name, &to.value, units, &payment));
         return {payment.txid, Amount(payment.fee)};
     }
 
@@ -1219,7 +1255,7 @@ class LocalNet {
     void heal() { detail::check(tc_localnet_heal(handle())); }
     /** The strategies are listed at tc_localnet_set_byzantine. */
     void set_byzantine(std::uint64_t node, const std::string &strategy) {
-        detail::check(tc_localnet_set_byzantine(handle(), node, strategy.c_str()));
+        detail::check(tc_localnet_set_byzantine(handle(), node, detail::c_text(strategy)));
     }
     /** Changes all links that have no behaviour of their own. What is under way on those that
      * become faster comes no later than if it were sent now. */

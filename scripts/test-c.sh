@@ -16,7 +16,7 @@ cp "$target/debug/libtimecoin.so" "$work/lib/libtimecoin.so.0"
 ln -s libtimecoin.so.0 "$work/lib/libtimecoin.so"
 cp include/timecoin.h include/timecoin.hpp "$work/include"
 
-warnings=(-Wall -Wextra -Werror -pedantic -g -pthread)
+warnings=(-Wall -Wextra -Wshadow -Werror -pedantic -g -pthread)
 link=(-I "$work/include" -L "$work/lib" -ltimecoin -Wl,-rpath,"$work/lib")
 c() { "${CC:-cc}" -std=c11 "${warnings[@]}" "$1" -o "$2" "${link[@]}"; }
 cpp() { "${CXX:-c++}" -std=c++17 "${warnings[@]}" "$1" -o "$2" "${link[@]}"; }

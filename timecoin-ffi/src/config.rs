@@ -110,7 +110,8 @@ pub extern "C" fn tc_config_regtest_genesis(
 ///   store_cache_bytes         1000000 to 64000000000, or empty for a share of the memory
 ///   sync_writes               true or false; default true
 ///   round_timeout_ms          1 to 86400000 ms; default 30000
-///   submit_timeout_ms         1 to 86400000 ms; default 30000
+///   submit_timeout_ms         1 to 86400000 ms that a submit waits for its answer, and a payment
+///                             for reserved coins, 5 s at most; default 30000
 ///   listen                    an address and a port to listen on, port 0 for any free one, or
 ///                             empty for nobody
 ///   peers                     host:port or key@host:port to dial, with commas between, or empty;

@@ -179,14 +179,15 @@ pub const TC_EVENT_OTHER: i32 = 255;
 
 /// Signs for one key of the host. `hash` is 32 bytes, borrowed for the call; 64 bytes of Ed25519
 /// signature go to `signature_out`. Returns TC_OK, or any other number where it does not sign:
-/// the payment then fails. It may be called on any thread and by several at once, and must not
-/// call a function with the wallet that it signs for, throw, or leave with longjmp.
+/// the payment then fails with TC_ERROR_INVALID_ARGUMENT, and its message has the number. It may
+/// be called on any thread and by several at once, and must not call a function with the wallet
+/// that it signs for, throw, or leave with longjmp.
 pub type tc_sign_t = Option<
     unsafe extern "C" fn(user: *mut c_void, hash: *const u8, signature_out: *mut u8) -> tc_status_t,
 >;
 
-/// Is told how far tc_node_bootstrap is. `progress` is borrowed for the call, and `struct_size` says
-/// how long it is. Returns 1 to go on and 0 to end. It must not throw or leave with longjmp.
+/// Is told how far tc_node_bootstrap is. `progress` is borrowed for the call, and `struct_size`
+/// says how long it is. Returns 1 to go on and 0 to end. It must not throw or leave with longjmp.
 pub type tc_on_bootstrap_t =
     Option<unsafe extern "C" fn(user: *mut c_void, progress: *const tc_bootstrap_progress_t) -> u8>;
 

@@ -25,7 +25,7 @@ impl Object for DraftObject {
 }
 
 /// Chooses coins for payments and signs. The coins are reserved until the draft is submitted or
-/// freed.
+/// freed. It waits for coins that are reserved already as tc_wallet_pay does.
 ///
 /// payments: n_payments elements, at least 1.
 /// draft_out: owned; tc_draft_submit or tc_draft_free ends it.

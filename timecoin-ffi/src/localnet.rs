@@ -18,7 +18,7 @@ use crate::guard::guard;
 use crate::handle::{HANDLES, Object};
 use crate::pointer;
 use crate::reports::tc_payment_t;
-use crate::sim::{group_members, number, settings};
+use crate::sim::{duration, group_members, number, settings};
 use crate::types::{tc_address_t, tc_localnet_t, tc_node_t, tc_setting_t, tc_txid_t};
 
 impl Object for LocalNet {
@@ -35,7 +35,8 @@ pub(crate) fn find_net(net: tc_localnet_t) -> Result<Arc<LocalNet>, Failure> {
 /// same seed and settings make the same chain and the same wallets as tc_sim_new.
 ///
 /// masternodes: 1 to 200.
-/// settings: n_settings of them. An empty text is none. Durations are as 20ms, 1.5s, 2min or 1h.
+/// settings: n_settings of them. A text may be empty where that is said. Durations are as 20ms,
+/// 1.5s, 2min or 1h, at most 876000h.
 ///
 ///   latency, loss_ppm, duplicate_ppm, reorder_ppm, bandwidth
 ///                              of links, as for tc_sim_new; default at once, without loss
@@ -155,6 +156,8 @@ pub extern "C" fn tc_localnet_pay(
 
 /// Pays from a wallet, at a node.
 ///
+/// name, units, payment_out: as for tc_localnet_pay.
+///
 /// Errors: as tc_localnet_pay; TC_ERROR_INVALID_ARGUMENT also for a node that is not there.
 #[unsafe(no_mangle)]
 pub extern "C" fn tc_localnet_pay_at(
@@ -253,8 +256,8 @@ pub extern "C" fn tc_localnet_resume(net: tc_localnet_t, node: u64) -> tc_status
 /// groups: for each of the first n_nodes nodes any number that stands for its group; every other
 /// node is alone.
 ///
-/// Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT where n_nodes
-/// is more than there are.
+/// Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT where
+/// n_nodes is more than there are.
 #[unsafe(no_mangle)]
 pub extern "C" fn tc_localnet_partition(
     net: tc_localnet_t,
@@ -284,8 +287,9 @@ pub extern "C" fn tc_localnet_heal(net: tc_localnet_t) -> tc_status_t {
 /// and in all that come. The functions that speak of every node that takes part, or of the first,
 /// leave it out from now on.
 ///
-/// strategy: one of tc_strategy_name, without "amnesia" and "twins", which only networks in virtual
-/// time can follow, and over sockets without "garbage". Over sockets the connections stay honest.
+/// strategy: one of tc_strategy_name, without "amnesia" and "twins", which only networks in
+/// virtual time can follow, and over sockets without "garbage". Over sockets the connections stay
+/// honest.
 ///
 /// Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT for a node
 /// that is not there, or a strategy that is not there or that the net can't follow;
@@ -335,13 +339,17 @@ pub extern "C" fn tc_localnet_set_link(
     guard(|| set_link(net, Some((number(from), number(to))), settings, n_settings))
 }
 
-/// Makes everything from and to a node take longer, in ms; 0 ends it. When it takes less than
-/// before, what is under way comes no later than if it were sent now, in order.
+/// Makes everything from and to a node take longer, in ms, at most 876000 hours; 0 ends it. When
+/// it takes less than before, what is under way comes no later than if it were sent now, in
+/// order.
 ///
-/// Errors: as tc_localnet_pause.
+/// Errors: as tc_localnet_pause; TC_ERROR_INVALID_ARGUMENT also for a longer time.
 #[unsafe(no_mangle)]
 pub extern "C" fn tc_localnet_slow(net: tc_localnet_t, node: u64, extra_ms: u64) -> tc_status_t {
-    guard(|| Ok(find_net(net)?.set_slow(number(node), millis(extra_ms))?))
+    guard(|| {
+        let extra = duration(extra_ms, "extra_ms")?;
+        Ok(find_net(net)?.set_slow(number(node), extra)?)
+    })
 }
 
 /// A node, to be read, paid through, waited for, subscribed to. After a crash it is closed; the

@@ -68,8 +68,9 @@ pub extern "C" fn tc_node_close(node: tc_node_t, timeout_ms: u64) -> tc_status_t
     guard(|| Ok(find(node)?.close(Duration::from_millis(timeout_ms))?))
 }
 
-/// Frees a node. It is closed with that, unless a wallet or a draft of it is still there: close
-/// it with tc_node_close first to be sure.
+/// Frees a node. It is closed with that, unless a wallet or a draft of it is still there or another
+/// thread is in a call with it: that call goes on, and a wait is not ended by this. Close the node
+/// with tc_node_close first, which ends waits with TC_ERROR_CLOSED.
 ///
 /// Errors: TC_ERROR_INVALID_HANDLE, also for what was freed already.
 #[unsafe(no_mangle)]

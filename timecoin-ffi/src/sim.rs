@@ -45,7 +45,8 @@ pub(crate) fn find_sim(sim: tc_sim_t) -> Result<Arc<SharedSimulation>, Failure> 
 /// the observers.
 ///
 /// masternodes: 1 to 200.
-/// settings: n_settings of them. An empty text is none. Durations are as 20ms, 1.5s, 2min or 1h.
+/// settings: n_settings of them. A text may be empty where that is said. Durations are as 20ms,
+/// 1.5s, 2min or 1h, at most 876000h.
 ///
 ///   latency                  of each message, as 50ms, 20ms..80ms or log-normal(40ms, 0.5), half
 ///                            of which are below 40ms; default 20ms..80ms
@@ -53,7 +54,8 @@ pub(crate) fn find_sim(sim: tc_sim_t) -> Result<Arc<SharedSimulation>, Failure> 
 ///                            of a million messages; default 0
 ///   bandwidth                1 to 10^12 bytes a second of each link, or empty; default empty
 ///   observers                0 to 100 nodes beside the masternodes; default 0
-///   late                     numbers of nodes that tc_sim_restart starts first, as 2,3
+///   late                     numbers of nodes that tc_sim_restart starts first, as 2,3, or
+///                            empty
 ///   flush_latency            0s to 1min; default 0s
 ///   round_timeout            1ms to 1h; default 2s
 ///   wallets                  1 to 1000 that the genesis funds; default 4
@@ -63,11 +65,12 @@ pub(crate) fn find_sim(sim: tc_sim_t) -> Result<Arc<SharedSimulation>, Failure> 
 ///   payments_per_kilosecond  0 to 1000000 that come by themselves; default 0
 ///   conflicting_permille, malformed_permille, dust_permille, chained_permille
 ///                            of a thousand of those; default 0
-///   faults                   as 10s crash 2; 20s restart 2: see tc_sim_inject
+///   faults                   as 10s crash 2; 20s restart 2, or empty: see tc_sim_inject
 ///   verify_everywhere        true or false: whether each node checks each signature
 ///   journal_lines            0 to 1000000 that tc_sim_journal gives; default 0
 ///   events_max               0 to 1000000 that tc_sim_next_event gives; default 0
-///   replay                   the command that repeats the run; default that of this process
+///   replay                   the command that repeats the run; empty, the default, for that of
+///                            this process
 ///
 /// sim_out: owned, free with tc_sim_free.
 ///
@@ -174,6 +177,8 @@ pub extern "C" fn tc_sim_pay(
 
 /// Pays from a wallet, at a node.
 ///
+/// name, units, payment_out: as for tc_sim_pay.
+///
 /// Errors: as tc_sim_pay; TC_ERROR_INVALID_ARGUMENT also for a node that is not there.
 #[unsafe(no_mangle)]
 pub extern "C" fn tc_sim_pay_at(
@@ -187,13 +192,17 @@ pub extern "C" fn tc_sim_pay_at(
     guard(|| pay(sim, Some(node), name, address, units, payment_out))
 }
 
-/// Lets so much virtual time pass, in ms.
+/// Lets so much virtual time pass, in ms: at most 876000 hours.
 ///
-/// Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_INVARIANT_BROKEN where an invariant of the protocol is
-/// found broken, and from then on: see tc_sim_failure.
+/// Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_INVALID_ARGUMENT for more than that;
+/// TC_ERROR_INVARIANT_BROKEN where an invariant of the protocol is found broken, and from then
+/// on: see tc_sim_failure.
 #[unsafe(no_mangle)]
 pub extern "C" fn tc_sim_advance(sim: tc_sim_t, duration_ms: u64) -> tc_status_t {
-    guard(|| drive(sim, |drive| drive.advance(Duration::from_millis(duration_ms))))
+    guard(|| {
+        let duration = duration(duration_ms, "duration_ms")?;
+        drive(sim, |drive| drive.advance(duration))
+    })
 }
 
 /// Lets the next event happen.
@@ -216,8 +225,8 @@ pub extern "C" fn tc_sim_step(sim: tc_sim_t, happened_out: *mut u8) -> tc_status
 /// Lets virtual time pass until a transaction is final or confirmed at every honest node that
 /// runs, but no longer than within_ms.
 ///
-/// Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_NOT_REACHED where it is not in
-/// that time; what the node answered where it refused the payment; TC_ERROR_INVARIANT_BROKEN.
+/// Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_NOT_REACHED where it is not
+/// in that time; what the node answered where it refused the payment; TC_ERROR_INVARIANT_BROKEN.
 #[unsafe(no_mangle)]
 pub extern "C" fn tc_sim_run_until_finalized(
     sim: tc_sim_t,
@@ -299,8 +308,8 @@ pub extern "C" fn tc_sim_resume(sim: tc_sim_t, node: u64) -> tc_status_t {
 /// groups: for each of the first n_nodes nodes any number that stands for its group; every other
 /// node is alone.
 ///
-/// Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT where n_nodes
-/// is more than there are; TC_ERROR_INVARIANT_BROKEN.
+/// Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT where
+/// n_nodes is more than there are; TC_ERROR_INVARIANT_BROKEN.
 #[unsafe(no_mangle)]
 pub extern "C" fn tc_sim_partition(
     sim: tc_sim_t,
@@ -325,8 +334,8 @@ pub extern "C" fn tc_sim_heal(sim: tc_sim_t) -> tc_status_t {
 ///
 /// strategy: one of tc_strategy_name. "twins" adds a node with the same keys.
 ///
-/// Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT for a node or
-/// a strategy that is not there; TC_ERROR_INVARIANT_BROKEN.
+/// Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT for a node
+/// or a strategy that is not there; TC_ERROR_INVARIANT_BROKEN.
 #[unsafe(no_mangle)]
 pub extern "C" fn tc_sim_set_byzantine(
     sim: tc_sim_t,
@@ -349,8 +358,8 @@ pub extern "C" fn tc_strategy_name(position: usize) -> *const c_char {
 /// Changes how all links behave that have no behaviour of their own. On links that become faster,
 /// what is under way comes no later than if it were sent now, in order.
 ///
-/// settings: n_settings of them: latency, loss_ppm, duplicate_ppm, reorder_ppm and bandwidth as for
-/// tc_sim_new; those not named stay as they are.
+/// settings: n_settings of them: latency, loss_ppm, duplicate_ppm, reorder_ppm and bandwidth as
+/// for tc_sim_new; those not named stay as they are.
 ///
 /// Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_CONFIG,
 /// TC_ERROR_INVARIANT_BROKEN.
@@ -398,17 +407,18 @@ pub extern "C" fn tc_sim_set_link(
 /// When `slow` ends or `link` makes links faster, what is under way comes no later than if it were
 /// sent then, in order. `heal` opens what is cut and ends no `slow`.
 ///
-/// after_ms: in ms of virtual time from now; 0 for now.
+/// after_ms: in ms of virtual time from now, at most 876000 hours; 0 for now.
 ///
 /// Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT; TC_ERROR_INVALID_ARGUMENT for another
-/// text or a node that is not there; TC_ERROR_INVARIANT_BROKEN.
+/// text, a longer time or a node that is not there; TC_ERROR_INVARIANT_BROKEN.
 #[unsafe(no_mangle)]
 pub extern "C" fn tc_sim_inject(sim: tc_sim_t, fault: *const c_char, after_ms: u64) -> tc_status_t {
     guard(|| {
         let fault = pointer::text(fault, "fault")?;
-        drive(sim, |drive| match after_ms {
-            0 => drive.inject(&fault.parse()?),
-            _ => drive.inject_after(Duration::from_millis(after_ms), &fault.parse()?),
+        let after = duration(after_ms, "after_ms")?;
+        drive(sim, |drive| match after {
+            Duration::ZERO => drive.inject(&fault.parse()?),
+            _ => drive.inject_after(after, &fault.parse()?),
         })
     })
 }
@@ -435,7 +445,8 @@ pub extern "C" fn tc_sim_snapshot(
 /// Goes back to a snapshot of this simulation, or of one that it was forked from or into. The
 /// snapshot can be used again.
 ///
-/// Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_INVALID_ARGUMENT for a snapshot of another simulation.
+/// Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_INVALID_ARGUMENT for a snapshot of another
+/// simulation.
 #[unsafe(no_mangle)]
 pub extern "C" fn tc_sim_revert(sim: tc_sim_t, snapshot: tc_sim_snapshot_t) -> tc_status_t {
     guard(|| {
@@ -495,6 +506,14 @@ pub(crate) fn number(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
+/// A duration that is no timeout, as long as one in words may be.
+pub(crate) fn duration(ms: u64, what: &str) -> Result<Duration, Failure> {
+    if ms > DURATION_MS_MAX {
+        return Err(Failure::argument(what, "a duration is at most 876000h"));
+    }
+    Ok(Duration::from_millis(ms))
+}
+
 /// Lets a call change a simulation, once it is this thread's turn.
 fn drive_for<T>(
     sim: tc_sim_t,
@@ -551,3 +570,6 @@ fn pay(
     }
     Ok(())
 }
+
+/// 876,000 hours, as `timecoin_core::types::duration` has it.
+const DURATION_MS_MAX: u64 = 876_000 * 3_600_000;

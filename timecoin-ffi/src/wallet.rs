@@ -94,7 +94,8 @@ pub extern "C" fn tc_wallet_import(
 /// A wallet whose signatures the host makes, as with a hardware key.
 ///
 /// public_key: the key that the host signs with.
-/// sign: called with user for each input that is spent.
+/// sign: called with user for each input that is spent, on the thread of the call that signs.
+/// user: handed to sign and release as it is; may be null.
 /// release: called with user when the wallet does not need it any more, which may be after
 /// tc_wallet_free; null where nothing is to be done. Not called where this function fails.
 /// wallet_out: owned, free with tc_wallet_free.
@@ -251,12 +252,15 @@ pub extern "C" fn tc_wallet_balance(
 }
 
 /// Pays: chooses coins, signs, submits, and returns when the payment is admitted. Many threads may
-/// pay from a wallet at once: no two ever pick the same coin.
+/// pay from a wallet at once: no two ever pick the same coin. Where coins that would do are
+/// reserved, by a draft or another payment, it waits for them, as long as the node's
+/// submit_timeout_ms and 5 s at most, and then lacks them.
 ///
 /// units: in units. payment_out: its struct_size is set by the caller; may be null.
 ///
 /// Errors: TC_ERROR_INVALID_HANDLE, TC_ERROR_NULL_ARGUMENT, TC_ERROR_INVALID_ARGUMENT,
-/// TC_ERROR_INSUFFICIENT_FUNDS, TC_ERROR_TOO_MANY_COINS, TC_ERROR_TRANSACTION_DUST, and as
+/// TC_ERROR_INSUFFICIENT_FUNDS, TC_ERROR_TOO_MANY_COINS, TC_ERROR_TRANSACTION_DUST,
+/// TC_ERROR_INVALID_ARGUMENT also where a signer of the host does not sign, and as
 /// tc_node_submit_transaction. Coins are free again after an error, unless no answer came.
 #[unsafe(no_mangle)]
 pub extern "C" fn tc_wallet_pay(
@@ -302,7 +306,8 @@ pub extern "C" fn tc_wallet_pay_many(
     })
 }
 
-/// What payments would cost now. Nothing is reserved.
+/// What payments would cost now. Nothing stays reserved. It waits for reserved coins as
+/// tc_wallet_pay does.
 ///
 /// payments: n_payments elements, at least 1. fee_out: in units.
 ///
@@ -328,7 +333,8 @@ pub extern "C" fn tc_wallet_estimate_fee(
 ///
 /// n_signed_out: how many it signed; may be null.
 ///
-/// Errors: TC_ERROR_INVALID_HANDLE; what a signer of the host answers.
+/// Errors: TC_ERROR_INVALID_HANDLE; TC_ERROR_INVALID_ARGUMENT where a signer of the host does not
+/// sign, whatever number it gives: tc_error_message tells that.
 #[unsafe(no_mangle)]
 pub extern "C" fn tc_wallet_sign(
     wallet: tc_wallet_t,

@@ -51,7 +51,8 @@ pub struct Config {
     /// The timeout of round 0, in milliseconds; it doubles at most three times. Default 30 s;
     /// 1 ms to 1 day.
     pub round_timeout_ms: u64,
-    /// How long a submit waits for its answer, in milliseconds. Default 30 s; 1 ms to 1 day.
+    /// How long a submit waits for its answer, and a payment for reserved coins (5 s at most), in
+    /// milliseconds. Default 30 s; 1 ms to 1 day.
     pub submit_timeout_ms: u64,
     /// Where to listen for other nodes; port 0 takes any free one. None: nobody can dial this
     /// node. Default: none.

@@ -160,7 +160,9 @@ impl Wallet {
         Ok(sum)
     }
 
-    /// Pays `amount` to `address`: chooses coins, signs, submits.
+    /// Pays `amount` to `address`: chooses coins, signs, submits. Where coins that would do are
+    /// reserved, by a draft or another payment, it waits for them, as long as
+    /// [`crate::Config::submit_timeout_ms`] and 5 s at most, and then lacks them.
     ///
     /// # Errors
     /// [`NodeError::InsufficientFunds`], [`NodeError::TooManyCoins`]; an amount below the dust
@@ -188,7 +190,8 @@ impl Wallet {
         }
     }
 
-    /// What a payment would cost now. Nothing is reserved.
+    /// What a payment would cost now. Nothing stays reserved. It waits for reserved coins as
+    /// [`Wallet::pay`] does.
     ///
     /// # Errors
     /// As [`Wallet::pay_many`], without those of submitting.
@@ -198,7 +201,8 @@ impl Wallet {
         Ok(self.complete(outputs, reservation.coins()).1)
     }
 
-    /// Chooses coins and signs. The coins are reserved until the draft is submitted or dropped.
+    /// Chooses coins and signs. The coins are reserved until the draft is submitted or dropped. It
+    /// waits for coins that are reserved already as [`Wallet::pay`] does.
     ///
     /// # Errors
     /// As [`Wallet::pay_many`], without those of submitting.

@@ -131,6 +131,7 @@ static void wrong_arguments(void) {
     INVALID_ARGUMENT(tc_localnet_is_byzantine(net, 4, &is_byzantine));
     INVALID_ARGUMENT(tc_localnet_set_link(net, 0, 4, NULL, 0));
     INVALID_ARGUMENT(tc_localnet_slow(net, 4, 1));
+    INVALID_ARGUMENT(tc_localnet_slow(net, 3, UINT64_MAX));
     INVALID_ARGUMENT(tc_localnet_node(net, 4, &node));
     INVALID_ARGUMENT(tc_localnet_node_state(net, 4, &state));
     INVALID_ARGUMENT(tc_localnet_pay_at(net, 4, "alice", &bob, TC_UNITS_PER_TIME, NULL));

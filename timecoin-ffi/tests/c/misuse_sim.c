@@ -168,6 +168,8 @@ static void wrong_arguments(void) {
     INVALID_ARGUMENT(tc_sim_new(4, 7, &(tc_setting_t){"late", "4"}, 1, &a_sim));
     INVALID_ARGUMENT(tc_sim_new(4, 7, &(tc_setting_t){"faults", "1s crash 4"}, 1, &a_sim));
     INVALID_ARGUMENT(tc_sim_wallet_address(sim, "\xff", &bob));
+    INVALID_ARGUMENT(tc_sim_advance(sim, UINT64_MAX));
+    INVALID_ARGUMENT(tc_sim_inject(sim, "heal", UINT64_C(876000) * 3600000 + 1));
     INVALID_ARGUMENT(tc_sim_crash(sim, 4));
     INVALID_ARGUMENT(tc_sim_restart(sim, UINT64_MAX));
     INVALID_ARGUMENT(tc_sim_pause(sim, 4));

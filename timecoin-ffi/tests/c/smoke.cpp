@@ -48,6 +48,9 @@ template <typename Call> tc_status_t code_of(Call call) {
 void values() {
     CHECK(Amount::parse("1.5").units() == 150000000 && Amount(150000000).text() == "1.5 TIME");
     CHECK(code_of([] { Amount::parse("much"); }) == TC_ERROR_INVALID_AMOUNT);
+    CHECK(code_of([] { Amount::parse(std::string("1\0", 2)); }) == TC_ERROR_INVALID_ARGUMENT);
+    const Settings cut = {{"latency", std::string("1ms\0s", 5)}};
+    CHECK(code_of([&] { Simulation(4, 7, cut); }) == TC_ERROR_INVALID_ARGUMENT);
     const Secret secret = Secret::from_seed("alice");
     const Address address = Address::of(secret.public_key());
     const std::string text = address.text(TC_NETWORK_REGTEST);
@@ -136,8 +139,10 @@ void pays() {
     while (std::optional<Event> event = events.next_event(Milliseconds(0))) {
         CHECK(event->info().sequence > sequence);
         sequence = event->info().sequence;
-        if (event->info().kind == TC_EVENT_BLOCK_CONFIRMED) {
-            saw_block = event->name() == "block_confirmed" && event->block().info().height == 1;
+        const Event moved = std::move(*event);
+        CHECK(code_of([&] { event->info(); }) == TC_ERROR_INVALID_HANDLE);
+        if (moved.info().kind == TC_EVENT_BLOCK_CONFIRMED) {
+            saw_block = moved.name() == "block_confirmed" && moved.block().info().height == 1;
         }
     }
     CHECK(saw_block);
@@ -163,7 +168,13 @@ void signs() {
         });
         const Payment payment = wallet.pay(Address(), Amount(5000));
         node.wait_finalized(payment.txid, patience);
-        CHECK(code_of([&] { wallet.pay(Address(), Amount(5000)); }) == TC_ERROR_INVALID_ARGUMENT);
+        bool is_thrown = false;
+        try {
+            wallet.pay(Address(), Amount(5000));
+        } catch (const std::runtime_error &error) {
+            is_thrown = error.what() == std::string("once only");
+        }
+        CHECK(is_thrown && wallet.balance().spendable > 0);
         CHECK(*n_signed == 2 && n_signed.use_count() == 2);
     }
     CHECK(n_signed.use_count() == 1);
@@ -200,6 +211,14 @@ void simulates() {
     {
         const Partition partition(sim, {0, 0, 1, 1});
         sim.advance(Milliseconds(1000));
+    }
+    {
+        Simulation first(4, 7), second(4, 7);
+        {
+            const Partition partition(first, {0, 0, 1, 1});
+            second = std::move(first);
+        }
+        second.run_until_height(1, Milliseconds(60000));
     }
     sim.partition({0, 0, 1, 1});
     sim.heal();

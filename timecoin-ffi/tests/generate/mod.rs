@@ -208,13 +208,19 @@ const PREFACE: &str = "\
  *
  * Pointers are borrowed for the call, unless their function says otherwise. No pointer may be
  * null unless its function says so; null for no elements is fine. Texts that go in are UTF-8 and
- * end with a NUL. Structs with a struct_size are set up by TC_INIT or by setting it: a library
- * that knows more fields than the caller writes only those that the caller has.
+ * end with a NUL: one that is not UTF-8 is TC_ERROR_INVALID_ARGUMENT in every function. Structs
+ * with a struct_size are set up by TC_INIT or by setting it: a library that knows more fields than
+ * the caller writes only those that the caller has.
  *
  * Every function may be called on any thread at any time, except from the callbacks that it is
- * given. After a fork, functions in the child return TC_ERROR_FORKED_PROCESS and touch nothing.
+ * given. After a fork, functions in the child of a process that has used the library return
+ * TC_ERROR_FORKED_PROCESS and touch nothing, freeing included; those that only name or count things
+ * (tc_version, tc_error_name, tc_error_message and the like) still answer.
  * Amounts are units in 64 bits without a sign, TC_UNITS_PER_TIME to the TIME; times and timeouts
  * are milliseconds; heights count from 0, the genesis.
+ *
+ * On Linux the shared library is looked for by the name libtimecoin.so.0, the number being
+ * TC_ABI_VERSION: install it as that, with a link libtimecoin.so to it for the linker.
  */
 #ifndef TIMECOIN_H
 #define TIMECOIN_H

@@ -70,7 +70,8 @@ impl CoinBook {
         required: &dyn Fn(usize) -> Amount,
         inputs_max: usize,
     ) -> Result<Reservation, NodeError> {
-        let deadline = Deadline::after(FREED_WAIT_MAX);
+        let wait_max = FREED_WAIT_MAX.min(node.shared().config.submit_timeout());
+        let deadline = Deadline::after(wait_max);
         let mut is_fresh = false;
         let mut coins = self.lock();
         loop {
@@ -294,7 +295,8 @@ impl Drop for Reservation {
     }
 }
 
-/// How long a payment waits for coins that other payments have reserved.
+/// How long a payment waits for coins that other payments have reserved, where
+/// `submit_timeout_ms` is no shorter.
 const FREED_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// A transaction that nobody knows after so long was never taken.

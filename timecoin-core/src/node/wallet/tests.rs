@@ -59,6 +59,23 @@ fn no_two_drafts_hold_one_coin() {
 }
 
 #[test]
+fn reserved_coins_are_waited_for_no_longer_than_an_answer_is() {
+    let genesis = crate::testkit::solo_chain_with_coins(1).genesis().clone();
+    let masternode_key = Config::regtest().masternode_key;
+    let config = Config { masternode_key, submit_timeout_ms: 100, ..Config::new(genesis) };
+    let node = Node::open(config).unwrap();
+    node.start().unwrap();
+    let wallet = Wallet::new(&node, Config::regtest_wallet());
+    let payments = [(bob(), Amount::from_time(900))];
+    let _draft = wallet.build(&payments).unwrap();
+    let began = std::time::Instant::now();
+    let error = wallet.build(&payments).err().unwrap();
+    assert_eq!(error.code(), crate::node::ErrorCode::InsufficientFunds);
+    let waited = began.elapsed();
+    assert!((100..3_000).contains(&waited.as_millis()), "{waited:?}");
+}
+
+#[test]
 fn a_dropped_draft_frees_its_coins_and_wakes_who_waits() {
     let node = node_with_coins(1);
     let wallet = Wallet::new(&node, Config::regtest_wallet());
