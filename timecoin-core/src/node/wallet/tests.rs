@@ -72,7 +72,7 @@ fn reserved_coins_are_waited_for_no_longer_than_an_answer_is() {
     let error = wallet.build(&payments).err().unwrap();
     assert_eq!(error.code(), crate::node::ErrorCode::InsufficientFunds);
     let waited = began.elapsed();
-    assert!((100..3_000).contains(&waited.as_millis()), "{waited:?}");
+    assert!((100..5_000).contains(&waited.as_millis()), "{waited:?}");
 }
 
 #[test]
