@@ -161,14 +161,12 @@ impl Config {
     /// Sets a field by its name from its text; an empty text is none.
     ///
     /// # Errors
-    /// [`NodeError::Config`]: no such field, or a text that is not in its range.
+    /// [`NodeError::Setting`]: no such field; [`NodeError::Config`]: a text that is not in its range.
     pub fn set(&mut self, name: &str, text: &str) -> Result<(), NodeError> {
         let Some(field) = Self::FIELDS.iter().find(|field| field.name == name) else {
-            return Err(NodeError::Config {
-                field: "name",
-                value: name.to_owned(),
-                range: "one of Config::FIELDS",
-            });
+            let known: Vec<_> = Self::FIELDS.iter().map(|field| field.name).collect();
+            let reason = format!("there is no field `{name}`: there are {}", known.join(", "));
+            return Err(NodeError::Setting { reason });
         };
         let number = || field.parse(text);
         let size = || number().and_then(|n| usize::try_from(n).map_err(|_| field.refuse(text)));

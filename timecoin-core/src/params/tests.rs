@@ -330,7 +330,8 @@ fn masternodes_of_a_genesis_are_a_set_in_order() {
     let wrong = |error| Err(GenesisError::Masternodes(error));
     assert_eq!(of(Vec::clear), wrong(MasternodeSetError::Size { found: 0 }));
     assert_eq!(of(|m| m.swap(0, 1)), wrong(MasternodeSetError::Order { index: 0 }));
-    assert_eq!(of(|m| m[1] = m[0].clone()), wrong(MasternodeSetError::Order { index: 1 }));
+    let key = four().masternodes[0].consensus_key;
+    assert_eq!(of(|m| m[1] = m[0].clone()), wrong(MasternodeSetError::Twice { key }));
     let unusable = |m: &mut Vec<Masternode>| {
         m[0].consensus_key = PublicKey::from_bytes([0; 32]);
     };

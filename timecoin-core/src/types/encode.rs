@@ -135,7 +135,7 @@ mod tests {
         many.sort_by_key(|m| m.consensus_key);
         let table = [
             ("swapped", swapped, "masternode 2 is out of order"),
-            ("twice", twice, "masternode 2 is out of order"),
+            ("twice", twice, "is there twice"),
             ("unusable key", unusable, "the consensus key of masternode 3 is not usable"),
             ("nobody", Vec::new(), "0 masternodes"),
             ("too many", many, "201 masternodes"),

@@ -51,11 +51,17 @@ pub enum MasternodeSetError {
         /// How many there are.
         found: usize,
     },
-    /// A key out of order, or twice.
+    /// A key out of order.
     #[error("masternode {index} is out of order: keys ascend and differ")]
     Order {
         /// Its position.
         index: usize,
+    },
+    /// A key twice.
+    #[error("masternode {key} is there twice")]
+    Twice {
+        /// The key.
+        key: PublicKey,
     },
     /// A key that can't verify a vote.
     #[error("the consensus key of masternode {index} is not usable")]
@@ -107,7 +113,12 @@ impl MasternodeSet {
         }
         let unsorted = members.windows(2).position(|w| w[0].consensus_key >= w[1].consensus_key);
         if let Some(before) = unsorted {
-            return Err(MasternodeSetError::Order { index: before + 1 });
+            let (key, index) = (members[before].consensus_key, before + 1);
+            let is_twice = members[index].consensus_key == key;
+            return Err(match is_twice {
+                true => MasternodeSetError::Twice { key },
+                false => MasternodeSetError::Order { index },
+            });
         }
         let parse = |(index, member): (usize, &Masternode)| match known(&member.consensus_key) {
             Some(key) => Ok(key),
