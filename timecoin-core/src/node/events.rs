@@ -84,6 +84,10 @@ impl Hub {
             queue_max: self.queue_max,
         });
         let mut subscribers = self.lock();
+        // Where no event comes, those that were dropped go before room is made for more.
+        if subscribers.len() == subscribers.capacity() {
+            subscribers.retain(|subscriber| subscriber.strong_count() > 0);
+        }
         subscribers.push(Arc::downgrade(&queue));
         self.n_subscribers.store(subscribers.len(), Ordering::Release);
         Subscription(queue)
@@ -325,5 +329,13 @@ mod tests {
         hub.publish(&clock, epoch(1));
         assert_eq!(hub.n_subscribers(), 0);
         hub.publish(&clock, || unreachable!("nobody listens"));
+    }
+
+    #[test]
+    fn dropped_subscriptions_go_where_no_event_comes() {
+        let hub = Hub::new(3);
+        let kept: Vec<_> = (0..10).map(|_| hub.subscribe()).collect();
+        (0..1_000).for_each(|_| drop(hub.subscribe()));
+        assert!(hub.n_subscribers() <= 2 * kept.len());
     }
 }
