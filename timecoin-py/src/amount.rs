@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyInt, PyString};
 use timecoin_core::NodeError;
 
-use crate::convert::type_error;
+use crate::convert::{type_error, whole};
 use crate::error::invalid;
 use crate::guard::pure;
 
@@ -120,7 +120,7 @@ impl Amount {
         let divisor = match divisor.cast::<Amount>() {
             Ok(divisor) => divisor.get().0.units(),
             Err(_) => match divisor.cast::<PyInt>() {
-                Ok(divisor) => divisor.extract()?,
+                Ok(divisor) => whole("divisor", divisor.as_any().as_borrowed())?,
                 Err(_) => return Ok(py.NotImplemented()),
             },
         };

@@ -1,6 +1,6 @@
 //! What a node is opened with.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyString};
@@ -18,7 +18,7 @@ use crate::keys::KeyPair;
 /// `Config(genesis_json, **fields)` follows the chain of that genesis; `Config.regtest()` is the
 /// one masternode of a chain of its own. Fields, all with a default that fits:
 ///
-/// - `data_dir`: the directory where everything is kept; `None` for memory.
+/// - `data_dir`: the directory where everything is kept; `None` or "" for memory.
 /// - `masternode_key`: a `KeyPair` or its secret, for a masternode; `None` to follow only.
 /// - `mempool_transactions_max`: default 10,000.
 /// - `mempool_bytes_max`: default 300,000,000.
@@ -62,7 +62,7 @@ impl Config {
     #[pyo3(signature = (data_dir = None, **fields))]
     fn regtest(data_dir: Option<PathBuf>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let mut config = timecoin_core::Config::regtest();
-        config.data_dir = data_dir;
+        config.data_dir = data_dir.filter(|dir| is_directory(dir));
         Config(config).with(fields)
     }
 
@@ -241,7 +241,8 @@ impl Config {
         for (name, value) in fields.iter().flat_map(|fields| fields.iter()) {
             let name: String = name.extract()?;
             if name == "data_dir" {
-                self.0.data_dir = value.extract()?;
+                let data_dir: Option<PathBuf> = value.extract()?;
+                self.0.data_dir = data_dir.filter(|dir| is_directory(dir));
                 continue;
             }
             let text = field_text(&name, &value)?;
@@ -249,6 +250,11 @@ impl Config {
         }
         Ok(self)
     }
+}
+
+/// As in core, an empty text stands for memory.
+fn is_directory(path: &Path) -> bool {
+    !path.as_os_str().is_empty()
 }
 
 /// The text that core reads a field from.

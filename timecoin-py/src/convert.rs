@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyInt, PyString};
 use timecoin_core::{AddressError, BlockId, Height, Network, NodeError};
@@ -134,7 +134,10 @@ impl<'a, 'py> FromPyObject<'a, 'py> for SeedArg {
         if let Ok(text) = object.cast::<PyString>() {
             return Ok(SeedArg(text.to_str()?.as_bytes().to_vec()));
         }
-        Ok(SeedArg(bytes("seed", object)?.into_owned()))
+        match bytes("seed", object) {
+            Ok(bytes) => Ok(SeedArg(bytes.into_owned())),
+            Err(_) => Err(type_error("seed", "a text, bytes or bytearray", object)),
+        }
     }
 }
 
@@ -157,11 +160,70 @@ impl<'a, 'py> FromPyObject<'a, 'py> for NetworkArg {
 
 /// A height as an int from 0 on.
 pub(crate) fn height(object: Borrowed<'_, '_, PyAny>) -> PyResult<Height> {
-    let refuse = |_| {
-        let reason = "a height is a whole number from 0 to 2^64 - 1";
-        invalid(object.py(), "height", reason)
-    };
-    object.extract().map(Height).map_err(refuse)
+    whole("height", object).map(Height)
+}
+
+/// A whole number in the range of its type.
+pub(crate) fn whole<'a, 'py, T>(what: &'static str, object: Borrowed<'a, 'py, PyAny>) -> PyResult<T>
+where
+    T: FromPyObject<'a, 'py, Error = PyErr> + Bounded,
+{
+    object.extract().map_err(|error: PyErr| {
+        let py = object.py();
+        if error.is_instance_of::<PyOverflowError>(py) {
+            let reason = format!("give a whole number from {} to {}", T::LEAST, T::MOST);
+            return invalid(py, what, reason);
+        }
+        type_error(what, "a whole number", object)
+    })
+}
+
+/// A type of numbers with a range.
+pub(crate) trait Bounded {
+    const LEAST: i128;
+    const MOST: i128;
+}
+
+macro_rules! bounded {
+    ($($number:ty),+) => {$(
+        impl Bounded for $number {
+            const LEAST: i128 = <$number>::MIN as i128;
+            const MOST: i128 = <$number>::MAX as i128;
+        }
+    )+};
+}
+
+bounded!(u16, u32, u64, usize, i32);
+
+/// Numbers as arguments, each under the name that it has in all functions.
+macro_rules! number_args {
+    ($($class:ident($number:ty) $what:literal;)+) => {$(
+        #[doc = concat!("The argument `", $what, "`.")]
+        #[derive(Clone, Copy)]
+        pub(crate) struct $class(pub(crate) $number);
+
+        impl<'a, 'py> FromPyObject<'a, 'py> for $class {
+            type Error = PyErr;
+
+            fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+                whole($what, object).map($class)
+            }
+        }
+    )+};
+}
+
+number_args! {
+    NodeArg(usize) "node";
+    MasternodesArg(usize) "masternodes";
+    SeedNumber(u64) "seed";
+    PageSizeArg(usize) "page_size";
+    HeightArg(u64) "height";
+    AfterArg(u64) "after";
+    PpmArg(i32) "ppm";
+    VoutArg(u32) "vout";
+    IndexArg(u32) "index";
+    VersionArg(u16) "version";
+    LockTimeArg(u64) "lock_time";
 }
 
 /// Bytes, borrowed from a `bytes` object or copied from a `bytearray`.

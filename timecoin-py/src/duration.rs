@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
-use timecoin_core::types::duration::parse_duration;
+use timecoin_core::types::duration::{check_duration, parse_duration};
 
 use crate::convert::type_error;
 use crate::error::invalid;
 use crate::guard::pure;
 
 /// A duration from 0 on: a text as "20ms", "1.5s", "2min" or "1h", seconds as an int or a float,
-/// or a `timedelta`.
+/// or a `timedelta`; at most 876,000 h.
 #[derive(Clone, Copy)]
 pub(crate) struct DurationArg(pub(crate) Duration);
 
@@ -58,8 +58,10 @@ fn signed(object: Borrowed<'_, '_, PyAny>) -> PyResult<(bool, Duration)> {
         let expected = "a text as '1.5s', seconds as an int or a float, or a timedelta";
         return Err(type_error("duration", expected, object));
     };
-    match Duration::try_from_secs_f64(seconds.abs()) {
-        Ok(duration) => Ok((seconds < 0.0, duration)),
-        Err(error) => Err(invalid(object.py(), "duration", format!("{seconds}: {error}"))),
-    }
+    let bounded = match Duration::try_from_secs_f64(seconds.abs()) {
+        Ok(duration) => check_duration(duration).map_err(|error| error.to_string()),
+        Err(error) => Err(format!("{seconds}: {error}")),
+    };
+    let duration = bounded.map_err(|reason| invalid(object.py(), "duration", reason))?;
+    Ok((seconds < 0.0, duration))
 }

@@ -16,7 +16,8 @@ macro_rules! hash_classes {
         /// Made from 64 hexadecimal digits or 32 bytes; `str()` gives the digits, `bytes()` the
         /// bytes. Immutable, hashable, ordered by its bytes, and can be pickled.
         ///
-        /// Raises `RequestError` (`malformed`) for another length or other characters.
+        /// Raises `RequestError`: `malformed` for another text, `invalid_argument` for another number of
+        /// bytes.
         #[pyclass(frozen, eq, ord, hash, module = "timecoin")]
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub(crate) struct $class(pub(crate) timecoin_core::$class);

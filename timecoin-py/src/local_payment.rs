@@ -10,7 +10,7 @@ use timecoin_core::{
 
 use crate::address::Address;
 use crate::amount::Amount;
-use crate::convert::AddressArg;
+use crate::convert::{AddressArg, NodeArg};
 use crate::enums::Enum;
 use crate::hashes::Txid;
 use crate::html::{Maybe, fields, truth};
@@ -59,10 +59,10 @@ impl LocalWallet {
         py: Python<'_>,
         address: AddressArg,
         amount: Amount,
-        node: Option<usize>,
+        node: Option<NodeArg>,
     ) -> PyResult<LocalPayment> {
         let transaction = self.net.get().native().call(py, |net| {
-            net.pay_to(node, &self.name, address.on(Network::Regtest)?, amount.0)
+            net.pay_to(node.map(|node| node.0), &self.name, address.on(Network::Regtest)?, amount.0)
         })?;
         let txid = transaction.txid();
         Ok(LocalPayment { net: self.net.clone_ref(py), transaction, txid })

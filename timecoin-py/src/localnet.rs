@@ -1,5 +1,6 @@
 //! Real nodes in one process, with the verbs of a simulation.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pyo3::exceptions::PyTypeError;
@@ -10,7 +11,7 @@ use timecoin_core::sim::Link;
 use timecoin_core::{Network, NodeError};
 
 use crate::block::Block;
-use crate::convert::Timeout;
+use crate::convert::{HeightArg, MasternodesArg, NodeArg, SeedNumber, Timeout};
 use crate::duration::DurationArg;
 use crate::error::Failure;
 use crate::events::{DEFAULT_TIMEOUT, event_to_python};
@@ -69,18 +70,18 @@ pub(crate) struct LocalNet {
 #[pymethods]
 impl LocalNet {
     #[new]
-    #[pyo3(signature = (masternodes = 4, seed = 0, **settings))]
+    #[pyo3(signature = (masternodes = MasternodesArg(4), seed = SeedNumber(0), **settings), text_signature = "(masternodes=4, seed=0, **settings)")]
     fn new(
         py: Python<'_>,
-        masternodes: usize,
-        seed: u64,
+        masternodes: MasternodesArg,
+        seed: SeedNumber,
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         process::check_open().map_err(|failure| failure.into_pyerr(py))?;
         let texts = settings::texts(LocalNetConfig::SETTINGS, settings)?;
         let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let net = blocking(py, || {
-            let mut config = LocalNetConfig::new(masternodes, seed);
+            let mut config = LocalNetConfig::new(masternodes.0, seed.0);
             texts.iter().try_for_each(|(name, text)| config.set(name, text))?;
             localnet::LocalNet::start(config)
         })?;
@@ -113,10 +114,19 @@ impl LocalNet {
         Ok(LocalWallet { net: slf.clone().unbind(), name, address })
     }
 
-    /// Lets so much time pass.
+    /// Lets so much time pass. Ctrl-C ends the wait.
+    ///
+    /// Raises `RequestError` (`closed`).
     fn advance(&self, py: Python<'_>, duration: DurationArg) -> PyResult<()> {
-        self.net.call(py, |_| Ok(()))?;
-        py.import("time")?.getattr("sleep")?.call1((duration.0.as_secs_f64(),)).map(drop)
+        let passed = self.net.try_wait(py, Timeout(duration.0), |net, slice| {
+            net.check_open()?;
+            std::thread::sleep(slice);
+            Err(NodeError::Timeout { what: "time", after: slice })
+        });
+        match passed {
+            Ok(()) | Err(Failure::Node(NodeError::Timeout { .. })) => Ok(()),
+            Err(failure) => Err(failure.into_pyerr(py)),
+        }
     }
 
     /// Waits until a condition holds, but no longer than `within`. The condition is one of a
@@ -142,42 +152,47 @@ impl LocalNet {
             return Err(PyTypeError::new_err(text));
         }
         let began = std::time::Instant::now();
-        while !condition.call1((slf,))?.is_truthy()? {
+        loop {
+            slf.get().net.call(py, localnet::LocalNet::check_open)?;
+            if condition.call1((slf,))?.is_truthy()? {
+                return Ok(());
+            }
             if began.elapsed() >= within.0 {
                 let error = NodeError::Timeout { what: "the condition", after: within.0 };
                 return Err(Failure::Node(error).into_pyerr(py));
             }
             slf.get().advance(py, DurationArg(LOOK_EVERY))?;
         }
-        Ok(())
     }
 
     /// Ends a node as the end of its process would: nothing more is written or sent.
-    fn crash(&self, py: Python<'_>, node: usize) -> PyResult<()> {
-        self.net.call(py, |net| net.crash(node))
+    fn crash(&self, py: Python<'_>, node: NodeArg) -> PyResult<()> {
+        self.net.call(py, |net| net.crash(node.0))
     }
 
     /// Starts a crashed node from what its store holds.
-    fn restart(&self, py: Python<'_>, node: usize) -> PyResult<()> {
-        self.net.call(py, |net| net.restart(node))
+    fn restart(&self, py: Python<'_>, node: NodeArg) -> PyResult<()> {
+        self.net.call(py, |net| net.restart(node.0))
     }
 
     /// Lets a node stand still; what is sent to it waits.
-    fn pause(&self, py: Python<'_>, node: usize) -> PyResult<()> {
-        self.net.call(py, |net| net.pause(node))
+    fn pause(&self, py: Python<'_>, node: NodeArg) -> PyResult<()> {
+        self.net.call(py, |net| net.pause(node.0))
     }
 
     /// Lets a node go on that was paused.
-    fn resume(&self, py: Python<'_>, node: usize) -> PyResult<()> {
-        self.net.call(py, |net| net.resume(node))
+    fn resume(&self, py: Python<'_>, node: NodeArg) -> PyResult<()> {
+        self.net.call(py, |net| net.resume(node.0))
     }
 
     /// Cuts the network between groups of nodes; who is in none is alone. In a `with` statement
     /// it is healed at the end of the block.
+    ///
+    /// Raises `RequestError` (`invalid_argument`, `closed`).
     #[pyo3(signature = (*groups))]
     fn partition(slf: &Bound<'_, Self>, groups: &Bound<'_, PyTuple>) -> PyResult<LocalPartition> {
         let group = |group: Bound<'_, PyAny>| -> PyResult<Vec<usize>> {
-            group.try_iter()?.map(|node| node?.extract()).collect()
+            group.try_iter()?.map(|node| Ok(node?.extract::<NodeArg>()?.0)).collect()
         };
         let groups: Vec<Vec<usize>> = groups.iter().map(group).collect::<PyResult<_>>()?;
         let groups: Vec<&[usize]> = groups.iter().map(Vec::as_slice).collect();
@@ -200,13 +215,13 @@ impl LocalNet {
     ///
     /// Raises `RequestError` (`invalid_argument`) for a node that is not there, or a strategy that
     /// is not there or that the net can't follow; `closed`.
-    fn set_byzantine(&self, py: Python<'_>, node: usize, strategy: &str) -> PyResult<()> {
-        self.net.call(py, |net| net.set_byzantine(node, strategy))
+    fn set_byzantine(&self, py: Python<'_>, node: NodeArg, strategy: &str) -> PyResult<()> {
+        self.net.call(py, |net| net.set_byzantine(node.0, strategy))
     }
 
     /// Lets one direction of a link let nothing through.
-    fn block_link(&self, py: Python<'_>, sender: usize, receiver: usize) -> PyResult<()> {
-        self.net.call(py, |net| net.block(sender, receiver))
+    fn block_link(&self, py: Python<'_>, sender: NodeArg, receiver: NodeArg) -> PyResult<()> {
+        self.net.call(py, |net| net.block(sender.0, receiver.0))
     }
 
     /// Changes how links behave: one direction of one link, named by the pair of sender and
@@ -218,10 +233,11 @@ impl LocalNet {
     fn set_link(
         &self,
         py: Python<'_>,
-        between: Option<(usize, usize)>,
+        between: Option<(NodeArg, NodeArg)>,
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
         let texts = settings::texts(Link::SETTINGS, settings)?;
+        let between = between.map(|(sender, receiver)| (sender.0, receiver.0));
         self.net.call(py, |net| {
             let texts = texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
             net.set_link_texts(between, texts)
@@ -229,32 +245,42 @@ impl LocalNet {
     }
 
     /// Lets everything from and to a node take longer by `extra`; 0 ends it.
-    fn slow(&self, py: Python<'_>, node: usize, extra: DurationArg) -> PyResult<()> {
-        self.net.call(py, |net| net.set_slow(node, extra.0))
+    fn slow(&self, py: Python<'_>, node: NodeArg, extra: DurationArg) -> PyResult<()> {
+        self.net.call(py, |net| net.set_slow(node.0, extra.0))
     }
 
     /// Asks every node that takes part for a block now, waits until all have it, and returns its
     /// height.
     ///
-    /// Raises `timecoin.TimeoutError`, `RequestError` (`closed`).
+    /// Raises `timecoin.TimeoutError`, `RequestError` (`closed`, also where no node takes part).
     #[pyo3(signature = (timeout = Timeout(DEFAULT_TIMEOUT)), text_signature = "($self, timeout=30.0)")]
     fn produce_block(&self, py: Python<'_>, timeout: Timeout) -> PyResult<u64> {
-        self.net.call(py, |net| net.produce_block(timeout.0)).map(|height| height.0)
+        let asked = Mutex::new(None);
+        let produce = |net: &localnet::LocalNet, slice| {
+            let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+            // Once asked for, a block is waited for: asking again would make another.
+            let height = match *asked {
+                Some(height) => height,
+                None => *asked.insert(net.ask_for_block(timeout.0)?),
+            };
+            net.wait_height_everywhere(height, slice).map(|()| height.0)
+        };
+        self.net.wait(py, timeout, produce)
     }
 
     /// A node, to be read, paid through, waited for. After a crash it is closed; the one that is
     /// restarted in its place is another.
     ///
     /// Raises `RequestError` (`invalid_argument`) where there is none of that number.
-    fn node(&self, py: Python<'_>, node: usize) -> PyResult<Node> {
-        self.net.call(py, |net| net.node(node)).map(|node| Node::of(node, Network::Regtest))
+    fn node(&self, py: Python<'_>, node: NodeArg) -> PyResult<Node> {
+        self.net.call(py, |net| net.node(node.0)).map(|node| Node::of(node, Network::Regtest))
     }
 
     /// A node at a glance.
     ///
     /// Raises `RequestError` (`invalid_argument`) where there is none of that number.
-    fn status(&self, py: Python<'_>, node: usize) -> PyResult<LocalNodeStatus> {
-        self.net.call(py, |net| net.status(node)).map(LocalNodeStatus)
+    fn status(&self, py: Python<'_>, node: NodeArg) -> PyResult<LocalNodeStatus> {
+        self.net.call(py, |net| net.status(node.0)).map(LocalNodeStatus)
     }
 
     /// All nodes at a glance, in the order of their numbers.
@@ -292,20 +318,20 @@ impl LocalNet {
 
     /// How far a transaction is: at node number `node`, or else at node 0; `None` where that does
     /// not know it.
-    #[pyo3(signature = (txid, node = 0))]
+    #[pyo3(signature = (txid, node = NodeArg(0)), text_signature = "($self, txid, node=0)")]
     fn transaction_status<'py>(
         &self,
         py: Python<'py>,
         txid: Txid,
-        node: usize,
+        node: NodeArg,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let status = self.net.call(py, |net| net.node(node)?.transaction_status(&txid.0))?;
+        let status = self.net.call(py, |net| net.node(node.0)?.transaction_status(&txid.0))?;
         status.map(|status| status_member(py, &status)).transpose()
     }
 
     /// The decided block of a height, from 1, as node 0 has it; `None` where there is none.
-    fn block(&self, py: Python<'_>, height: u64) -> PyResult<Option<Block>> {
-        let height = timecoin_core::Height(height);
+    fn block(&self, py: Python<'_>, height: HeightArg) -> PyResult<Option<Block>> {
+        let height = timecoin_core::Height(height.0);
         let decided = self.net.call(py, |net| net.node(0)?.block(height))?;
         Ok(decided.map(|decided| Block::of(decided, Network::Regtest)))
     }

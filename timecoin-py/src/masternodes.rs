@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyIterator, PyList};
 use timecoin_core::types::encode::{decode, encode};
 use timecoin_core::{Network, NodeError};
 
@@ -105,6 +105,16 @@ impl MasternodeSet {
         let masternode = usize::try_from(index).ok().and_then(|at| self.set.members().get(at));
         let masternode = masternode.ok_or_else(|| PyIndexError::new_err("no such masternode"))?;
         Ok(Masternode { masternode: masternode.clone(), network: self.network })
+    }
+
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyIterator>> {
+        let set = slf.get();
+        let wrap = |masternode: &timecoin_core::Masternode| Masternode {
+            masternode: masternode.clone(),
+            network: set.network,
+        };
+        let members: Vec<Masternode> = set.set.members().iter().map(wrap).collect();
+        PyList::new(slf.py(), members)?.try_iter()
     }
 
     fn __hash__(&self) -> u64 {

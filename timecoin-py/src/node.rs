@@ -4,13 +4,13 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::PyDict;
 use timecoin_core::{NodeError, SubmittedTransaction, TransactionStatus};
 
 use crate::block::{Block, Tip};
 use crate::bootstrap::{BootstrapProgress, Bootstrapped};
 use crate::config::Config;
-use crate::convert::{AddressArg, BlockArg, Timeout, bytes, height, type_error};
+use crate::convert::{AddressArg, BlockArg, PageSizeArg, Timeout, bytes, height, type_error};
 use crate::enums::Enum;
 use crate::error::exception_of;
 use crate::events::{DEFAULT_TIMEOUT, Subscription};
@@ -303,14 +303,14 @@ impl Node {
     /// An iterator over the outputs of an address that no block has spent, with how far their
     /// spending is, ascending by outpoint. They are read in pages of `page_size` (1 to 10,000) as
     /// the iteration goes on, never all at once.
-    #[pyo3(signature = (address, page_size = 1_000))]
+    #[pyo3(signature = (address, page_size = PageSizeArg(1_000)), text_signature = "($self, address, page_size=1000)")]
     fn utxos_of(
         &self,
         py: Python<'_>,
         address: AddressArg,
-        page_size: usize,
+        page_size: PageSizeArg,
     ) -> PyResult<UtxoIterator> {
-        let network = self.network;
+        let (network, page_size) = (self.network, page_size.0);
         let pages = self.node.call(py, |node| {
             let address = address.on(network)?;
             let first = node.utxos_of(&address, None, page_size)?;
@@ -484,11 +484,10 @@ impl<'a, 'py> FromPyObject<'a, 'py> for SubmitArg {
             let transaction = &transaction.get().transaction;
             return Ok(SubmitArg(std::sync::Arc::clone(transaction).into()));
         }
-        if !object.is_instance_of::<PyBytes>() {
-            return Err(type_error("transaction", "a Transaction or its bytes", object));
+        match bytes("transaction", object) {
+            Ok(bytes) => Ok(SubmitArg(bytes.into_owned().into())),
+            Err(_) => Err(type_error("transaction", "a Transaction or its bytes", object)),
         }
-        let bytes = bytes("transaction", object)?.into_owned();
-        Ok(SubmitArg(bytes.into()))
     }
 }
 

@@ -9,7 +9,7 @@ use timecoin_core::harness::{Goal, SharedSimulation, SimPayment as Core};
 
 use crate::address::Address;
 use crate::amount::Amount;
-use crate::convert::AddressArg;
+use crate::convert::{AddressArg, NodeArg};
 use crate::guard::{blocking, drive};
 use crate::hashes::Txid;
 use crate::html::{Maybe, fields};
@@ -20,6 +20,9 @@ use crate::simulation::Simulation;
 use crate::transaction::Transaction;
 
 /// A wallet of a simulation, funded by its genesis. `Simulation.wallet` gives it.
+///
+/// After a `revert` to before its name was given it may belong to another name: then its use raises
+/// `RequestError` (`invalid_argument`), and `Simulation.wallet` gives the one of its name.
 #[pyclass(frozen, module = "timecoin", weakref)]
 pub(crate) struct SimWallet {
     pub(crate) sim: Py<Simulation>,
@@ -44,7 +47,11 @@ impl SimWallet {
     /// What it can spend.
     fn balance(&self, py: Python<'_>) -> PyResult<Amount> {
         let sim = self.core();
-        blocking(py, || sim.balance(&self.name)).map(Amount)
+        let balance = blocking(py, || {
+            sim.check_wallet(&self.name, &self.address)?;
+            sim.balance(&self.name)
+        });
+        balance.map(Amount)
     }
 
     /// Pays `amount` to `address`, at node number `node` or else at the first honest one that
@@ -58,10 +65,12 @@ impl SimWallet {
         py: Python<'_>,
         address: AddressArg,
         amount: Amount,
-        node: Option<usize>,
+        node: Option<NodeArg>,
     ) -> PyResult<SimPayment> {
-        let payment = drive(py, self.core(), |drive| {
-            drive.pay(&self.name, address.on(Network::Regtest)?, amount.0, node)
+        let sim = self.core();
+        let payment = drive(py, sim, |drive| {
+            sim.check_wallet(&self.name, &self.address)?;
+            drive.pay(&self.name, address.on(Network::Regtest)?, amount.0, node.map(|node| node.0))
         })?;
         Ok(SimPayment { sim: self.sim.clone_ref(py), payment })
     }

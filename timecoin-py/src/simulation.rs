@@ -11,6 +11,7 @@ use timecoin_core::sim::{Fault, Link, SimulationConfig};
 use timecoin_core::{Height, Network, NodeEvent};
 
 use crate::block::{Block, CommitCertificate};
+use crate::convert::{AfterArg, HeightArg, MasternodesArg, NodeArg, PpmArg, SeedNumber};
 use crate::duration::{DurationArg, ShiftArg};
 use crate::events::event_to_python;
 use crate::guard::{Raised, blocking, drive, drive_with};
@@ -70,16 +71,16 @@ pub(crate) struct Simulation {
 #[pymethods]
 impl Simulation {
     #[new]
-    #[pyo3(signature = (masternodes = 4, seed = 0, **settings))]
+    #[pyo3(signature = (masternodes = MasternodesArg(4), seed = SeedNumber(0), **settings), text_signature = "(masternodes=4, seed=0, **settings)")]
     fn new(
         py: Python<'_>,
-        masternodes: usize,
-        seed: u64,
+        masternodes: MasternodesArg,
+        seed: SeedNumber,
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let texts = settings::texts(SimulationConfig::SETTINGS, settings)?;
         let sim = blocking(py, || {
-            let mut config = SimulationConfig::new(masternodes, seed);
+            let mut config = SimulationConfig::new(masternodes.0, seed.0);
             config.events_max = EVENTS_MAX;
             texts.iter().try_for_each(|(name, text)| config.set(name, text))?;
             SharedSimulation::new(config)
@@ -154,23 +155,23 @@ impl Simulation {
     }
 
     /// Lets a node stop at once. What was not flushed to its disk is lost.
-    fn crash(&self, py: Python<'_>, node: usize) -> PyResult<()> {
-        self.cause(py, Fault::Crash(node))
+    fn crash(&self, py: Python<'_>, node: NodeArg) -> PyResult<()> {
+        self.cause(py, Fault::Crash(node.0))
     }
 
     /// Starts a node from what its disk holds.
-    fn restart(&self, py: Python<'_>, node: usize) -> PyResult<()> {
-        self.cause(py, Fault::Restart(node))
+    fn restart(&self, py: Python<'_>, node: NodeArg) -> PyResult<()> {
+        self.cause(py, Fault::Restart(node.0))
     }
 
     /// Lets a node stand still; what is sent to it waits.
-    fn pause(&self, py: Python<'_>, node: usize) -> PyResult<()> {
-        self.cause(py, Fault::Pause(node))
+    fn pause(&self, py: Python<'_>, node: NodeArg) -> PyResult<()> {
+        self.cause(py, Fault::Pause(node.0))
     }
 
     /// Lets a node go on that was paused.
-    fn resume(&self, py: Python<'_>, node: usize) -> PyResult<()> {
-        self.cause(py, Fault::Resume(node))
+    fn resume(&self, py: Python<'_>, node: NodeArg) -> PyResult<()> {
+        self.cause(py, Fault::Resume(node.0))
     }
 
     /// Cuts the network between groups of nodes; who is in none is alone. In a `with` statement
@@ -178,7 +179,7 @@ impl Simulation {
     #[pyo3(signature = (*groups))]
     fn partition(slf: &Bound<'_, Self>, groups: &Bound<'_, PyTuple>) -> PyResult<Partition> {
         let group = |group: Bound<'_, PyAny>| -> PyResult<Vec<usize>> {
-            group.try_iter()?.map(|node| node?.extract()).collect()
+            group.try_iter()?.map(|node| Ok(node?.extract::<NodeArg>()?.0)).collect()
         };
         let groups: PyResult<Vec<_>> = groups.iter().map(group).collect();
         slf.get().cause(slf.py(), Fault::Partition(groups?))?;
@@ -191,8 +192,8 @@ impl Simulation {
     }
 
     /// Lets one direction of a link let nothing through.
-    fn block_link(&self, py: Python<'_>, sender: usize, receiver: usize) -> PyResult<()> {
-        self.cause(py, Fault::Block(sender, receiver))
+    fn block_link(&self, py: Python<'_>, sender: NodeArg, receiver: NodeArg) -> PyResult<()> {
+        self.cause(py, Fault::Block(sender.0, receiver.0))
     }
 
     /// Changes how links behave: one direction of one link, named by the pair of sender and
@@ -204,36 +205,37 @@ impl Simulation {
     fn set_link(
         &self,
         py: Python<'_>,
-        between: Option<(usize, usize)>,
+        between: Option<(NodeArg, NodeArg)>,
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
         let texts = settings::texts(Link::SETTINGS, settings)?;
+        let between = between.map(|(sender, receiver)| (sender.0, receiver.0));
         let texts = texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
         drive(py, &self.sim, |drive| drive.set_link(between, texts))
     }
 
     /// Lets everything from and to a node take longer by `extra`; 0 ends it.
-    fn slow(&self, py: Python<'_>, node: usize, extra: DurationArg) -> PyResult<()> {
-        self.cause(py, Fault::Slow(node, extra.0))
+    fn slow(&self, py: Python<'_>, node: NodeArg, extra: DurationArg) -> PyResult<()> {
+        self.cause(py, Fault::Slow(node.0, extra.0))
     }
 
     /// Puts a node's time of day forward, or back where `by` is negative. Its own clock never
     /// goes back: it slows down until they meet.
-    fn jump_clock(&self, py: Python<'_>, node: usize, by: ShiftArg) -> PyResult<()> {
-        self.cause(py, Fault::ClockJump(node, by.0))
+    fn jump_clock(&self, py: Python<'_>, node: NodeArg, by: ShiftArg) -> PyResult<()> {
+        self.cause(py, Fault::ClockJump(node.0, by.0))
     }
 
     /// Lets a node's clock gain `ppm` millionths, or lose them where it is negative.
-    fn drift_clock(&self, py: Python<'_>, node: usize, ppm: i32) -> PyResult<()> {
-        self.cause(py, Fault::ClockDrift(node, ppm))
+    fn drift_clock(&self, py: Python<'_>, node: NodeArg, ppm: PpmArg) -> PyResult<()> {
+        self.cause(py, Fault::ClockDrift(node.0, ppm.0))
     }
 
     /// Makes a node Byzantine: it follows the strategy of this name, with any that it follows
     /// already. "twins" adds a node with the same keys.
     ///
     /// Raises `RequestError` (`invalid_argument`) for a name that is not among `strategies()`.
-    fn set_byzantine(&self, py: Python<'_>, node: usize, strategy: &str) -> PyResult<()> {
-        drive(py, &self.sim, |drive| drive.set_byzantine(node, strategy))
+    fn set_byzantine(&self, py: Python<'_>, node: NodeArg, strategy: &str) -> PyResult<()> {
+        drive(py, &self.sim, |drive| drive.set_byzantine(node.0, strategy))
     }
 
     /// Lets anything go wrong, or puts it right, by its text: one of `fault_forms()`, as
@@ -316,8 +318,8 @@ impl Simulation {
     /// A node at a glance.
     ///
     /// Raises `RequestError` (`invalid_argument`) where there is none of that number.
-    fn status(&self, py: Python<'_>, node: usize) -> PyResult<SimNodeStatus> {
-        blocking(py, || self.sim.node_status(node)).map(SimNodeStatus)
+    fn status(&self, py: Python<'_>, node: NodeArg) -> PyResult<SimNodeStatus> {
+        blocking(py, || self.sim.node_status(node.0)).map(SimNodeStatus)
     }
 
     /// All nodes at a glance, in the order of their numbers.
@@ -336,16 +338,17 @@ impl Simulation {
         &self,
         py: Python<'py>,
         txid: Txid,
-        node: Option<usize>,
+        node: Option<NodeArg>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let status = blocking(py, || self.sim.transaction_status(&txid.0, node))?;
+        let status =
+            blocking(py, || self.sim.transaction_status(&txid.0, node.map(|node| node.0)))?;
         status.map(|status| status_member(py, &status)).transpose()
     }
 
     /// The decided block of a height, from 1; `None` where there is none.
-    fn block(&self, py: Python<'_>, height: u64) -> PyResult<Option<Block>> {
+    fn block(&self, py: Python<'_>, height: HeightArg) -> PyResult<Option<Block>> {
         let commit =
-            blocking(py, || Ok(self.sim.read()?.archive().block(Height(height)).cloned()))?;
+            blocking(py, || Ok(self.sim.read()?.archive().block(Height(height.0)).cloned()))?;
         Ok(commit.map(|commit| Block {
             block: commit.connected.block.block().clone(),
             certificate: CommitCertificate(commit.certificate.clone().into()),
@@ -355,10 +358,10 @@ impl Simulation {
 
     /// What nodes told after the event of that sequence number, the oldest first: the last
     /// `events_max` of it.
-    #[pyo3(signature = (after = 0))]
-    fn events(&self, py: Python<'_>, after: u64) -> PyResult<Vec<NetworkEvent>> {
+    #[pyo3(signature = (after = AfterArg(0)), text_signature = "($self, after=0)")]
+    fn events(&self, py: Python<'_>, after: AfterArg) -> PyResult<Vec<NetworkEvent>> {
         let events =
-            blocking(py, || Ok(self.sim.read()?.events(after).cloned().collect::<Vec<_>>()))?;
+            blocking(py, || Ok(self.sim.read()?.events(after.0).cloned().collect::<Vec<_>>()))?;
         let to_python = |told: &std::sync::Arc<timecoin_core::sim::SimEvent>| {
             Ok(NetworkEvent {
                 sequence: told.sequence,

@@ -10,7 +10,8 @@ use timecoin_core::{ChainParams, Height, Network, Signature, TxKind};
 
 use crate::address::Address;
 use crate::amount::Amount;
-use crate::convert::{NetworkArg, bytes, type_error};
+use crate::convert::{IndexArg, LockTimeArg, NetworkArg, VersionArg, VoutArg, bytes, type_error};
+use crate::error::invalid;
 use crate::guard::pure;
 use crate::hashes::{ChainId, PublicKey, Txid, Wtxid};
 use crate::keys::KeyPair;
@@ -28,12 +29,12 @@ pub(crate) struct OutPoint(pub(crate) timecoin_core::OutPoint);
 impl OutPoint {
     #[new]
     #[pyo3(signature = (txid, vout = None))]
-    fn new(txid: &Bound<'_, PyAny>, vout: Option<u32>) -> PyResult<Self> {
+    fn new(txid: &Bound<'_, PyAny>, vout: Option<VoutArg>) -> PyResult<Self> {
         match vout {
             None => txid.extract(),
             Some(vout) => {
                 let txid: Txid = txid.extract()?;
-                Ok(OutPoint(timecoin_core::OutPoint::new(txid.0, vout)))
+                Ok(OutPoint(timecoin_core::OutPoint::new(txid.0, vout.0)))
             }
         }
     }
@@ -85,15 +86,22 @@ pub(crate) struct TxInput(timecoin_core::TxInput);
 #[pymethods]
 impl TxInput {
     /// An input that spends `previous_output` with the key `public_key`; the signature, 64 bytes,
-    /// is zeros where it is left out. Nothing is checked here.
+    /// is zeros where it is left out. Whether it signs anything is not checked here.
+    ///
+    /// Raises `RequestError` (`invalid_argument`) for another number of bytes.
     #[new]
     #[pyo3(signature = (previous_output, public_key, signature = None))]
-    fn new(previous_output: OutPoint, public_key: PublicKey, signature: Option<[u8; 64]>) -> Self {
-        TxInput(timecoin_core::TxInput {
+    fn new(
+        previous_output: OutPoint,
+        public_key: PublicKey,
+        signature: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let signature = signature.map_or(Ok([0; 64]), signature_bytes)?;
+        Ok(TxInput(timecoin_core::TxInput {
             previous_output: previous_output.0,
             public_key: public_key.0,
-            signature: Signature::from_bytes(signature.unwrap_or([0; 64])),
-        })
+            signature: Signature::from_bytes(signature),
+        }))
     }
 
     /// The output that is spent.
@@ -193,14 +201,18 @@ impl Transaction {
     /// that owns it; `outputs` are `TxOutput`s, or pairs of an address and an amount. Whether the
     /// rules take it is not checked here.
     #[staticmethod]
-    #[pyo3(signature = (inputs, outputs, lock_time = 0))]
-    fn transfer(inputs: Vec<InputArg>, outputs: Vec<OutputArg>, lock_time: u64) -> PyResult<Self> {
+    #[pyo3(signature = (inputs, outputs, lock_time = LockTimeArg(0)), text_signature = "(inputs, outputs, lock_time=0)")]
+    fn transfer(
+        inputs: Vec<InputArg>,
+        outputs: Vec<OutputArg>,
+        lock_time: LockTimeArg,
+    ) -> PyResult<Self> {
         let network = outputs.first().map_or(Network::Regtest, |output| output.0.address.network);
         let inputs = inputs.into_iter().map(|input| input.0.0).collect();
         let outputs = outputs.into_iter().map(|output| output.0.to_core()).collect();
         let transfer = timecoin_core::Transaction::transfer(&[], outputs);
         let transaction =
-            timecoin_core::Transaction { inputs, lock_time: Height(lock_time), ..transfer };
+            timecoin_core::Transaction { inputs, lock_time: Height(lock_time.0), ..transfer };
         Ok(Transaction { transaction: Arc::new(transaction), network })
     }
 
@@ -209,14 +221,14 @@ impl Transaction {
     #[pyo3(signature = (*, version = None, inputs = None, outputs = None, lock_time = None))]
     fn replace(
         &self,
-        version: Option<u16>,
+        version: Option<VersionArg>,
         inputs: Option<Vec<InputArg>>,
         outputs: Option<Vec<OutputArg>>,
-        lock_time: Option<u64>,
+        lock_time: Option<LockTimeArg>,
     ) -> Self {
         let mut transaction = self.transaction.as_ref().clone();
         if let Some(version) = version {
-            transaction.version = version;
+            transaction.version = version.0;
         }
         if let Some(inputs) = inputs {
             transaction.inputs = inputs.into_iter().map(|input| input.0.0).collect();
@@ -225,7 +237,7 @@ impl Transaction {
             transaction.outputs = outputs.into_iter().map(|output| output.0.to_core()).collect();
         }
         if let Some(lock_time) = lock_time {
-            transaction.lock_time = Height(lock_time);
+            transaction.lock_time = Height(lock_time.0);
         }
         Transaction { transaction: Arc::new(transaction), network: self.network }
     }
@@ -244,8 +256,9 @@ impl Transaction {
         &self,
         py: Python<'py>,
         chain_id: ChainId,
-        index: u32,
+        index: IndexArg,
     ) -> PyResult<Bound<'py, PyBytes>> {
+        let index = index.0;
         if index as usize >= self.transaction.inputs.len() {
             return Err(pyo3::exceptions::PyIndexError::new_err("no such input"));
         }
@@ -345,7 +358,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for InputArg {
             return Ok(InputArg(input.get().clone()));
         }
         let (previous_output, public_key) = object.extract()?;
-        Ok(InputArg(TxInput::new(previous_output, public_key, None)))
+        Ok(InputArg(TxInput::new(previous_output, public_key, None)?))
     }
 }
 
@@ -362,4 +375,13 @@ impl<'a, 'py> FromPyObject<'a, 'py> for OutputArg {
         let (address, value) = object.extract()?;
         Ok(OutputArg(TxOutput { value, address }))
     }
+}
+
+fn signature_bytes(signature: &Bound<'_, PyAny>) -> PyResult<[u8; 64]> {
+    let bytes = bytes("signature", signature.as_borrowed())?;
+    let refuse = |_| {
+        let reason = format!("{} bytes, not 64", bytes.len());
+        invalid(signature.py(), "signature", reason)
+    };
+    <[u8; 64]>::try_from(&*bytes).map_err(refuse)
 }

@@ -186,6 +186,19 @@ impl SharedSimulation {
         Ok(self.read()?.wallet(name)?.balance())
     }
 
+    /// Whether a wallet has this address: not after a revert to before the name was given, where
+    /// another name asks first.
+    ///
+    /// # Errors
+    /// [`NodeError::InvalidArgument`] where it has another; as [`SharedSimulation::wallet`].
+    pub fn check_wallet(&self, name: &str, address: &Address) -> Result<(), NodeError> {
+        if self.wallet(name)? == *address {
+            return Ok(());
+        }
+        let reason = format!("{name} has another address since a revert: ask for it again");
+        Err(invalid("wallet", reason))
+    }
+
     /// The hash of everything that happened.
     ///
     /// # Errors

@@ -74,8 +74,9 @@ impl LocalNet {
     /// Cuts the network between groups; who is in none is alone. What is under way arrives.
     ///
     /// # Errors
-    /// [`NodeError::InvalidArgument`] where there is no such node.
+    /// [`NodeError::InvalidArgument`] where there is no such node; [`NodeError::Closed`].
     pub fn partition(&self, groups: &[&[usize]]) -> Result<(), NodeError> {
+        self.check_open()?;
         for node in groups.iter().copied().flatten() {
             self.place(*node)?;
         }
@@ -88,8 +89,9 @@ impl LocalNet {
     /// Lets nothing through in one direction of one link.
     ///
     /// # Errors
-    /// [`NodeError::InvalidArgument`] where there is no such node.
+    /// [`NodeError::InvalidArgument`] where there is no such node; [`NodeError::Closed`].
     pub fn block(&self, from: usize, to: usize) -> Result<(), NodeError> {
+        self.check_open()?;
         self.place(from).and(self.place(to))?;
         self.switch.change(|network| network.block(from, to));
         Ok(())
@@ -121,8 +123,9 @@ impl LocalNet {
     /// later than if it were sent now, in order.
     ///
     /// # Errors
-    /// [`NodeError::InvalidArgument`] where there is no such node.
+    /// [`NodeError::InvalidArgument`] where there is no such node; [`NodeError::Closed`].
     pub fn set_slow(&self, node: usize, extra: Duration) -> Result<(), NodeError> {
+        self.check_open()?;
         self.place(node)?;
         self.switch.change(|network| network.set_slow(node, extra));
         Ok(())

@@ -235,6 +235,14 @@ impl LocalNet {
         self.place(node).map(|_| self.directory.of_node(node))
     }
 
+    /// Whether it can still do anything.
+    ///
+    /// # Errors
+    /// [`NodeError::Closed`] where the net is closed.
+    pub fn check_open(&self) -> Result<(), NodeError> {
+        if self.stop.is_cancelled() { Err(NodeError::Closed) } else { Ok(()) }
+    }
+
     /// Ends all nodes in order, and removes a temporary directory. Closing a closed net is fine.
     ///
     /// # Errors
@@ -291,9 +299,19 @@ impl LocalNet {
         nodes.filter(|(_, node)| node.state() == NodeState::Running && !node.is_paused())
     }
 
+    /// The position of the first honest node that takes part.
+    fn first_running(&self) -> Result<usize, NodeError> {
+        let first = self.running().next().map(|(position, _)| position);
+        first.ok_or_else(|| self.none_takes_part())
+    }
+
     /// The first honest node that takes part.
     fn gateway(&self) -> Result<Node, NodeError> {
-        self.running().next().map(|(_, node)| node).ok_or(NodeError::Closed)
+        self.first_running().map(|position| self.at(position))
+    }
+
+    fn none_takes_part(&self) -> NodeError {
+        self.check_open().err().unwrap_or(NodeError::NoneTakesPart)
     }
 }
 

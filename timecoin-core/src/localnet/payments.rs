@@ -41,11 +41,11 @@ impl LocalNet {
     /// # Errors
     /// [`NodeError::InvalidArgument`] where all wallets have other names;
     /// [`NodeError::InsufficientFunds`] where no coin of the wallet is worth enough;
-    /// [`NodeError::Closed`] where no node takes part; as
+    /// [`NodeError::NoneTakesPart`]; as
     /// [`crate::Node::submit_transaction`].
     pub fn pay(&self, from: &str, to: &str, value: Amount) -> Result<Txid, NodeError> {
         let transaction = self.payment_between(from, to, value)?;
-        let node = self.running().next().map(|(position, _)| position).ok_or(NodeError::Closed)?;
+        let node = self.first_running()?;
         self.submit(node, transaction)
     }
 
@@ -77,8 +77,7 @@ impl LocalNet {
         to: Address,
         value: Amount,
     ) -> Result<Arc<Transaction>, NodeError> {
-        let first = || self.running().next().map(|(position, _)| position);
-        let node = node.or_else(first).ok_or(NodeError::Closed)?;
+        let node = node.map_or_else(|| self.first_running(), Ok)?;
         self.place(node)?;
         let before = self.wallet(from)?;
         let transaction = self.payment(from, to, value)?;

@@ -135,7 +135,7 @@ impl LocalNet {
     /// The honest node that takes part and is furthest on.
     pub(crate) fn furthest(&self) -> Result<Node, NodeError> {
         let nodes = self.running().map(|(_, node)| node);
-        nodes.max_by_key(|node| node.tip().height).ok_or(NodeError::Closed)
+        nodes.max_by_key(|node| node.tip().height).ok_or_else(|| self.none_takes_part())
     }
 
     /// The node that proposes the next block in round 0, as the node furthest on sees it; none

@@ -13,7 +13,7 @@ impl LocalNet {
     /// that goes down meanwhile is not waited for.
     ///
     /// # Errors
-    /// As [`Node::wait_finalized`]; [`NodeError::Closed`] where no node takes part.
+    /// As [`Node::wait_finalized`]; [`NodeError::NoneTakesPart`].
     pub fn wait_final_everywhere(&self, txid: &Txid, timeout: Duration) -> Result<(), NodeError> {
         self.wait_everywhere(timeout, |node, left| node.wait_finalized(txid, left).map(drop))
     }
@@ -33,7 +33,7 @@ impl LocalNet {
     /// Waits until every honest node that takes part has decided the block at `height`.
     ///
     /// # Errors
-    /// As [`Node::wait_height`]; [`NodeError::Closed`] where no node takes part.
+    /// As [`Node::wait_height`]; [`NodeError::NoneTakesPart`].
     pub fn wait_height_everywhere(
         &self,
         height: Height,
@@ -63,20 +63,30 @@ impl LocalNet {
     /// it, and tells its height.
     ///
     /// # Errors
-    /// [`NodeError::Timeout`] where that takes longer; [`NodeError::Closed`] where no node takes
-    /// part.
+    /// [`NodeError::Timeout`] where that takes longer; [`NodeError::NoneTakesPart`].
     pub fn produce_block(&self, timeout: Duration) -> Result<Height, NodeError> {
+        let deadline = Deadline::after(timeout);
+        let height = self.ask_for_block(timeout)?;
+        self.wait_height_everywhere(height, deadline.left().unwrap_or_default())?;
+        Ok(height)
+    }
+
+    /// Asks every honest node that takes part for a block now, and tells the height that it will
+    /// have, which [`LocalNet::wait_height_everywhere`] waits for.
+    ///
+    /// # Errors
+    /// As [`LocalNet::produce_block`].
+    pub fn ask_for_block(&self, timeout: Duration) -> Result<Height, NodeError> {
         let deadline = Deadline::after(timeout);
         let nodes: Vec<Node> = self.running().map(|(_, node)| node).collect();
         let height = nodes.iter().map(|node| node.tip().height.next()).max();
-        let height = height.ok_or(NodeError::Closed)?;
+        let height = height.ok_or_else(|| self.none_takes_part())?;
         for node in &nodes {
             match node.ask_for_block(deadline) {
                 Err(NodeError::Closed) => {}
                 asked => asked?,
             }
         }
-        self.wait_height_everywhere(height, deadline.left().unwrap_or_default())?;
         Ok(height)
     }
 
@@ -96,7 +106,7 @@ impl LocalNet {
                 }
             }
         }
-        if n_waited == 0 { Err(NodeError::Closed) } else { Ok(()) }
+        if n_waited == 0 { Err(self.none_takes_part()) } else { Ok(()) }
     }
 }
 

@@ -157,6 +157,9 @@ pub enum NodeError {
     /// The node is closing or closed.
     #[error("the node is closed")]
     Closed,
+    /// All honest nodes of a [`crate::localnet::LocalNet`] are down or stand still.
+    #[error("no node of the net takes part")]
+    NoneTakesPart,
     /// Queues are full.
     #[error("the node is busy: its queue of {queue_max} inputs is full")]
     Busy {
@@ -281,7 +284,7 @@ impl NodeError {
             NodeError::Timeout { .. } => ErrorCode::Timeout,
             NodeError::NotRunning { .. } => ErrorCode::NotRunning,
             NodeError::AlreadyStarted { .. } => ErrorCode::AlreadyStarted,
-            NodeError::Closed => ErrorCode::Closed,
+            NodeError::Closed | NodeError::NoneTakesPart => ErrorCode::Closed,
             NodeError::Busy { .. } => ErrorCode::Busy,
             NodeError::CannotProduceBlock { .. } => ErrorCode::CannotProduceBlock,
             NodeError::InsufficientFunds { .. } => ErrorCode::InsufficientFunds,

@@ -48,8 +48,25 @@ pub fn parse_duration(text: &str) -> Result<Duration, ParseDurationError> {
     let fraction: u128 = decimals.parse().map_err(|_| malformed())?;
     let nanos = u128::from(whole) * nanos_of_unit + fraction * nanos_of_unit / scale;
     let nanos = u64::try_from(nanos).map_err(|_| too_long())?;
-    let duration = Duration::from_nanos(nanos);
-    if duration > LONGEST { Err(too_long()) } else { Ok(duration) }
+    check_duration(Duration::from_nanos(nanos)).map_err(|_| too_long())
+}
+
+/// Refuses what no text could say: a number is bounded as a text is.
+///
+/// ```
+/// use std::time::Duration;
+/// use timecoin_core::types::duration::check_duration;
+/// assert!(check_duration(Duration::from_secs(876_000 * 3_600)).is_ok());
+/// assert!(check_duration(Duration::from_secs(876_001 * 3_600)).is_err());
+/// ```
+///
+/// # Errors
+/// [`ParseDurationError::TooLong`].
+pub fn check_duration(duration: Duration) -> Result<Duration, ParseDurationError> {
+    if duration > LONGEST {
+        return Err(ParseDurationError::TooLong(duration_text(duration)));
+    }
+    Ok(duration)
 }
 
 /// Writes a duration in the largest unit that it is a whole number of.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ._codes import ErrorCode
-from ._enums import TransactionStatus
 from ._errors import TimeoutError
 
 if TYPE_CHECKING:
+    from ._enums import TransactionStatus
     from ._timecoin import Event, Node, Subscription, Txid
 
 __all__ = ["AsyncSubscription", "wait_finalized"]
@@ -50,6 +51,9 @@ class AsyncSubscription:
 async def wait_finalized(node: Node, txid: Txid, timeout: float | None) -> TransactionStatus:
     """As `Node.wait_finalized`, on the running loop."""
     events = AsyncSubscription(node.events())
+    # An answer that is there already needs no time.
+    with suppress(TimeoutError):
+        return node.wait_finalized(txid, timeout=0)
     try:
         return await asyncio.wait_for(_wait_finalized(node, txid, events), timeout)
     except asyncio.TimeoutError:
@@ -59,16 +63,12 @@ async def wait_finalized(node: Node, txid: Txid, timeout: float | None) -> Trans
 
 async def _wait_finalized(node: Node, txid: Txid, events: AsyncSubscription) -> TransactionStatus:
     while True:
-        status = node.transaction_status(txid)
-        if status is not None and (status.is_final or status is TransactionStatus.REJECTED):
-            break
+        # Answers at once where it is known what comes of it, or why nothing does.
+        with suppress(TimeoutError):
+            return node.wait_finalized(txid, timeout=0)
         # Whatever happens next may be it, or have taken its place in a full queue.
-        try:
+        with suppress(StopAsyncIteration):
             await events.__anext__()
-        except StopAsyncIteration:
-            break
-    # Answers at once, with the status or with the reason why there is none.
-    return node.wait_finalized(txid, timeout=0)
 
 
 def _set(future: asyncio.Future[None]) -> None:
