@@ -1,7 +1,10 @@
 //! Signatures made by a Python object of the host, on the thread that called, and nowhere else.
 
 use std::cell::{Cell, RefCell};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use timecoin_core::{Hash256, NodeError, Signature};
@@ -34,7 +37,8 @@ impl Calling {
 
 /// A Python object with `public_key` and `sign(bytes) -> bytes`.
 pub(crate) struct PySigner {
-    object: Py<PyAny>,
+    /// None once the collector of cycles took it: then nothing of Python's refers to its wallet.
+    object: Mutex<Option<Py<PyAny>>>,
     public_key: timecoin_core::PublicKey,
 }
 
@@ -42,12 +46,30 @@ impl PySigner {
     /// Asks the object for its public key, once.
     pub(crate) fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         let public_key = object.getattr("public_key")?.extract::<PublicKey>()?.0;
-        Ok(PySigner { object: object.clone().unbind(), public_key })
+        Ok(PySigner { object: Mutex::new(Some(object.clone().unbind())), public_key })
+    }
+
+    /// Shows the collector of cycles what it refers to.
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // The lock is held by threads that have the GIL, which the collector has.
+        self.object.try_lock().map_or(Ok(()), |object| visit.call(object.as_ref()))
+    }
+
+    /// Lets go of the object, for the collector.
+    pub(crate) fn clear(&self) {
+        let object = self.lock().take();
+        drop(object);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Py<PyAny>>> {
+        self.object.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn call(&self, py: Python<'_>, message: &Hash256) -> PyResult<Signature> {
         let message = PyBytes::new(py, message.as_bytes());
-        let signature = self.object.bind(py).call_method1("sign", (message,))?;
+        let object = self.lock().as_ref().map(|object| object.clone_ref(py));
+        let object = object.ok_or_else(|| PyRuntimeError::new_err("the signer was collected"))?;
+        let signature = object.bind(py).call_method1("sign", (message,))?;
         let bytes: [u8; 64] = signature.extract()?;
         Ok(Signature::from_bytes(bytes))
     }

@@ -1,8 +1,9 @@
 //! Paying and being paid.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::PyTypeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use timecoin_core::NodeError;
 
@@ -25,6 +26,7 @@ use crate::transaction::Transaction;
 /// `Wallet(node, key_pair)`, `Wallet(node, seed="…")`, or `Wallet(node, signer=…)` with an object
 /// of one's own that has `public_key` and `sign(message: bytes) -> bytes` (the 64 bytes of an
 /// Ed25519 signature); it is called on the thread that pays, and what it raises is raised there.
+/// It may refer to its wallet.
 ///
 /// A wallet keeps nothing on disk: coins are found on the chain, keys are the host's to keep. It
 /// keeps its node open as long as it lives.
@@ -32,6 +34,8 @@ use crate::transaction::Transaction;
 pub(crate) struct Wallet {
     wallet: Native<timecoin_core::Wallet>,
     node: Py<Node>,
+    /// Those that the host gave, for the collector of cycles: they may refer to this wallet.
+    signers: Mutex<Vec<Arc<PySigner>>>,
 }
 
 #[pymethods]
@@ -45,21 +49,20 @@ impl Wallet {
         signer: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         use timecoin_core::Wallet as Core;
-        let signer = signer.map(PySigner::new).transpose()?;
+        let signer = signer.map(PySigner::new).transpose()?.map(Arc::new);
+        let signers = signer.iter().cloned().collect();
         let key_pair = key_pair.map(|key_pair| key_pair.0.clone());
         let make: Box<dyn FnOnce(&timecoin_core::Node) -> Core + Send> =
             match (key_pair, seed, signer) {
                 (Some(keys), None, None) => Box::new(move |node| Core::new(node, keys)),
                 (None, Some(seed), None) => Box::new(move |node| Core::from_seed(node, &seed.0)),
-                (None, None, Some(signer)) => {
-                    Box::new(move |node| Core::with_signer(node, Arc::new(signer)))
-                }
+                (None, None, Some(signer)) => Box::new(move |node| Core::with_signer(node, signer)),
                 _ => {
                     let text = "give one of key_pair, seed and signer, or use Wallet.generate()";
                     return Err(PyTypeError::new_err(text));
                 }
             };
-        Self::made(node, |core| Ok(make(core)))
+        Self::made(node, signers, |core| Ok(make(core)))
     }
 
     /// A wallet of a new key. Export it: it is nowhere else.
@@ -67,7 +70,7 @@ impl Wallet {
     /// Raises `InternalError` (`no_randomness`).
     #[staticmethod]
     fn generate(node: &Bound<'_, Node>) -> PyResult<Self> {
-        Self::made(node, timecoin_core::Wallet::generate)
+        Self::made(node, Vec::new(), timecoin_core::Wallet::generate)
     }
 
     /// The node that it pays through.
@@ -108,6 +111,7 @@ impl Wallet {
     fn add_signer(&self, signer: &Bound<'_, PyAny>) -> PyResult<Address> {
         let (network, py) = (self.network(), signer.py());
         let signer = Arc::new(PySigner::new(signer)?);
+        self.signers().push(Arc::clone(&signer));
         self.wallet.call(py, |wallet| Ok(Address { address: wallet.add_signer(signer), network }))
     }
 
@@ -182,6 +186,18 @@ impl Wallet {
         Ok((Transaction { transaction: Arc::new(signed), network }, n_signed))
     }
 
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.node)?;
+        // The lock is held by threads that have the GIL, which the collector has.
+        let signers = self.signers.try_lock();
+        signers.iter().flat_map(|signers| signers.iter()).try_for_each(|s| s.traverse(&visit))
+    }
+
+    fn __clear__(&self) {
+        let signers = std::mem::take(&mut *self.signers());
+        signers.iter().for_each(|signer| signer.clear());
+    }
+
     fn __repr__(&self, py: Python<'_>) -> String {
         match self.addresses(py) {
             Ok(addresses) => {
@@ -198,6 +214,10 @@ impl Wallet {
 }
 
 impl Wallet {
+    fn signers(&self) -> MutexGuard<'_, Vec<Arc<PySigner>>> {
+        self.signers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn native(&self) -> &Native<timecoin_core::Wallet> {
         &self.wallet
     }
@@ -208,10 +228,12 @@ impl Wallet {
 
     fn made(
         node: &Bound<'_, Node>,
+        signers: Vec<Arc<PySigner>>,
         make: impl FnOnce(&timecoin_core::Node) -> Result<timecoin_core::Wallet, NodeError> + Send,
     ) -> PyResult<Self> {
         let wallet = node.get().native().call(node.py(), make)?;
-        Ok(Wallet { wallet: Native::new(wallet), node: node.clone().unbind() })
+        let signers = Mutex::new(signers);
+        Ok(Wallet { wallet: Native::new(wallet), node: node.clone().unbind(), signers })
     }
 
     fn paid(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -192,6 +194,28 @@ def test_a_net_without_nodes_or_closed_says_so():
         error = refused(call)
         assert error.code is ErrorCode.CLOSED and "closed" in str(error)
         assert time.monotonic() - began < 2
+
+
+def test_a_wallet_whose_signer_refers_to_it_is_collected(node):
+    class Signer:
+        key_pair = Config.regtest_wallet()
+        public_key = key_pair.public_key
+
+        def sign(self, message: bytes) -> bytes:
+            return self.key_pair.sign(message)
+
+    def cycle() -> weakref.ref[Signer]:
+        signer, added = Signer(), Signer()
+        wallet = timecoin.Wallet(node, signer=signer)
+        wallet.add_signer(added)
+        signer.wallet = added.wallet = wallet
+        gc.collect()
+        wallet.pay(wallet.address, "1 TIME")
+        return weakref.ref(signer)
+
+    signer = cycle()
+    gc.collect()
+    assert signer() is None
 
 
 def test_masternodes_are_iterated_and_bytearrays_submitted(node, alice):
