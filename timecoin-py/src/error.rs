@@ -5,6 +5,8 @@ use pyo3::sync::PyOnceLock;
 use timecoin_core::node::BrokenInvariant;
 use timecoin_core::{ErrorCode, NodeError};
 
+use crate::ending::Inside;
+
 /// Why a guarded call gave nothing.
 pub(crate) enum Failure {
     /// Core said no.
@@ -45,6 +47,7 @@ impl Failure {
 
 /// The exception object of an error of core, to hand out instead of raising it.
 pub(crate) fn exception_of(py: Python<'_>, error: &NodeError) -> PyErr {
+    let _inside = Inside::enter_or_hold(py);
     match error {
         NodeError::Invariant(broken) => invariant_error(py, broken),
         _ => exception(py, error.code(), &error.to_string()),

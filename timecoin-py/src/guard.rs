@@ -16,6 +16,7 @@ use timecoin_core::NodeError;
 use timecoin_core::harness::{Drive, SharedSimulation};
 
 use crate::convert::Timeout;
+use crate::ending::{self, Inside};
 use crate::error::Failure;
 use crate::{logging, signer};
 
@@ -94,7 +95,7 @@ impl<T: Send + Sync> Native<T> {
     ) -> Result<R, Failure> {
         let value = self.get()?;
         let result = detached(py, || call(value));
-        logging::deliver(py);
+        logging::deliver(py).map_err(Failure::Python)?;
         result
     }
 }
@@ -129,7 +130,7 @@ pub(crate) fn blocking<R: Send>(
     call: impl FnOnce() -> Result<R, NodeError> + Send,
 ) -> PyResult<R> {
     let result = detached(py, call);
-    logging::deliver(py);
+    logging::deliver(py)?;
     result.map_err(|failure| failure.into_pyerr(py))
 }
 
@@ -140,12 +141,13 @@ pub(crate) fn blocking_with<R: Send>(
 ) -> PyResult<R> {
     let raised = Raised(Mutex::new(None));
     let result = py.detach(|| contained(|| call(&raised)));
-    logging::deliver(py);
+    ending::hold(py);
+    let logged = logging::deliver(py);
     let raised = raised.0.into_inner().unwrap_or_else(PoisonError::into_inner);
     match (result, raised) {
-        (Ok(value), _) => Ok(value),
+        (Ok(value), _) => logged.map(|()| value),
         (Err(_), Some(error)) => Err(error),
-        (Err(failure), None) => Err(failure.into_pyerr(py)),
+        (Err(failure), None) => logged.and(Err(failure.into_pyerr(py))),
     }
 }
 
@@ -180,8 +182,9 @@ impl Raised {
         &self,
         run: impl FnOnce(Python<'_>) -> PyResult<T>,
     ) -> Result<T, NodeError> {
-        // None while the interpreter ends.
-        match Python::try_attach(run) {
+        // Both are none while the interpreter ends.
+        let inside = Inside::enter();
+        match inside.as_ref().and_then(|_| Python::try_attach(run)) {
             Some(Ok(value)) => Ok(value),
             Some(Err(error)) => {
                 *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -199,6 +202,7 @@ fn detached<R: Send>(
 ) -> Result<R, Failure> {
     let calling = signer::Calling::begin();
     let result = py.detach(|| contained(call));
+    ending::hold(py);
     match calling.end() {
         Some(error) if result.is_err() => Err(Failure::Python(error)),
         _ => result,

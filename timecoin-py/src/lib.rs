@@ -12,6 +12,7 @@ mod bootstrap;
 mod config;
 mod convert;
 mod duration;
+mod ending;
 mod enums;
 mod error;
 mod events;
@@ -95,6 +96,7 @@ mod _timecoin {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
+        crate::ending::watch(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("ERROR_CODES", PyTuple::new(py, crate::error::codes())?)?;
         module.add("CONFIG_FIELDS", PyTuple::new(py, crate::config::config_fields())?)?;

@@ -13,6 +13,7 @@ use timecoin_core::{Network, NodeError};
 use crate::block::Block;
 use crate::convert::{HeightArg, MasternodesArg, NodeArg, SeedNumber, Timeout};
 use crate::duration::DurationArg;
+use crate::ending::Inside;
 use crate::error::Failure;
 use crate::events::{DEFAULT_TIMEOUT, event_to_python};
 use crate::guard::{Native, blocking};
@@ -154,9 +155,11 @@ impl LocalNet {
         let began = std::time::Instant::now();
         loop {
             slf.get().net.call(py, localnet::LocalNet::check_open)?;
+            let inside = Inside::enter_or_hold(py);
             if condition.call1((slf,))?.is_truthy()? {
                 return Ok(());
             }
+            drop(inside);
             if began.elapsed() >= within.0 {
                 let error = NodeError::Timeout { what: "the condition", after: within.0 };
                 return Err(Failure::Node(error).into_pyerr(py));

@@ -10,11 +10,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record as SpanRecord};
 use tracing::subscriber::{Interest, Subscriber, set_global_default};
 use tracing::{Level, Metadata};
+
+use crate::ending::Inside;
 
 /// One record: seconds since the Unix epoch, level from 1 (error) to 5 (trace), module, text.
 type Record = (f64, usize, String, String);
@@ -50,15 +53,19 @@ pub(crate) fn _set_log_level(level: usize) {
 /// Hands the records that wait to Python's `logging` now. Every call into the module does so
 /// too; this is for a host that makes none for a while.
 #[pyfunction]
-pub(crate) fn drain_logs(py: Python<'_>) {
-    deliver(py);
+pub(crate) fn drain_logs(py: Python<'_>) -> PyResult<()> {
+    deliver(py)
 }
 
 /// Hands the records that wait to Python's `logging`, on this thread.
-pub(crate) fn deliver(py: Python<'_>) {
+///
+/// A handler that fails does not fail the call that it runs in; what is no failure, as Ctrl-C,
+/// is raised.
+pub(crate) fn deliver(py: Python<'_>) -> PyResult<()> {
     if !IS_WAITING.load(Ordering::Relaxed) || PROCESS.get() != Some(&process::id()) {
-        return;
+        return Ok(());
     }
+    let _inside = Inside::enter_or_hold(py);
     let (records, n_lost) = {
         let mut queue = lock();
         IS_WAITING.store(false, Ordering::Relaxed);
@@ -68,9 +75,12 @@ pub(crate) fn deliver(py: Python<'_>) {
         .import("timecoin._logging")
         .and_then(|module| module.getattr("deliver"))
         .and_then(|deliver| deliver.call1((records, n_lost)));
-    if let Err(error) = delivered {
-        error.write_unraisable(py, None);
+    match delivered {
+        Err(error) if !error.is_instance_of::<PyException>(py) => return Err(error),
+        Err(error) => error.write_unraisable(py, None),
+        Ok(_) => {}
     }
+    Ok(())
 }
 
 fn lock() -> MutexGuard<'static, Queue> {

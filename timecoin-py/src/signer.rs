@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use timecoin_core::{Hash256, NodeError, Signature};
 
+use crate::ending::Inside;
 use crate::hashes::PublicKey;
 
 thread_local! {
@@ -87,6 +88,9 @@ impl timecoin_core::Signer for PySigner {
         if !IS_CALLING.get() {
             return refuse("a Python signer signs on the thread that asks for it only");
         }
+        let Some(_inside) = Inside::enter() else {
+            return refuse("the interpreter ends");
+        };
         match Python::attach(|py| self.call(py, message)) {
             Ok(signature) => Ok(signature),
             Err(error) => {

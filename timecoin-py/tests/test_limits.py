@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 import threading
@@ -159,6 +160,25 @@ print(time.monotonic() - began < 15)
 def test_a_poisoned_node_is_not_waited_for(script, tmp_path):
     done = script(POISONED, str(tmp_path / "node"))
     assert (done.stdout, done.stderr) == ("POISONED\nPOISONED\nTrue\n", "")
+
+
+def test_ctrl_c_in_a_handler_of_records_is_raised(node):
+    class Interrupted(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise KeyboardInterrupt
+
+    logger, handler = logging.getLogger("timecoin_core"), Interrupted()
+    logger.addHandler(handler)
+    logger.setLevel(1)
+    timecoin.enable_logging("TRACE")
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            timecoin.Node(Config.regtest()).produce_block()
+    finally:
+        timecoin.enable_logging(1000)
+        logger.removeHandler(handler)
+        logger.setLevel(0)
+        timecoin.drain_logs()
 
 
 def test_ctrl_c_ends_the_waits_of_a_net():
