@@ -10,6 +10,7 @@ use std::time::Duration;
 use timecoin_core::harness::{Drive, Goal, SharedSimulation, SharedSnapshot};
 use timecoin_core::sim::strategy::STRATEGIES;
 use timecoin_core::sim::{Fault, SimulationConfig};
+use timecoin_core::types::duration::check_duration;
 use timecoin_core::{Address, Amount, Height, NodeError, Txid};
 
 use crate::constants::tc_status_t;
@@ -508,10 +509,8 @@ pub(crate) fn number(number: u64) -> usize {
 
 /// A duration that is no timeout, as long as one in words may be.
 pub(crate) fn duration(ms: u64, what: &str) -> Result<Duration, Failure> {
-    if ms > DURATION_MS_MAX {
-        return Err(Failure::argument(what, "a duration is at most 876000h"));
-    }
-    Ok(Duration::from_millis(ms))
+    let checked = check_duration(Duration::from_millis(ms));
+    checked.map_err(|error| Failure::argument(what, &error.to_string()))
 }
 
 /// Lets a call change a simulation, once it is this thread's turn.
@@ -570,6 +569,3 @@ fn pay(
     }
     Ok(())
 }
-
-/// 876,000 hours, as `timecoin_core::types::duration` has it.
-const DURATION_MS_MAX: u64 = 876_000 * 3_600_000;

@@ -104,17 +104,12 @@ impl MasternodeSet {
     fn __getitem__(&self, index: isize) -> PyResult<Masternode> {
         let masternode = usize::try_from(index).ok().and_then(|at| self.set.members().get(at));
         let masternode = masternode.ok_or_else(|| PyIndexError::new_err("no such masternode"))?;
-        Ok(Masternode { masternode: masternode.clone(), network: self.network })
+        Ok(self.member(masternode))
     }
 
-    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyIterator>> {
-        let set = slf.get();
-        let wrap = |masternode: &timecoin_core::Masternode| Masternode {
-            masternode: masternode.clone(),
-            network: set.network,
-        };
-        let members: Vec<Masternode> = set.set.members().iter().map(wrap).collect();
-        PyList::new(slf.py(), members)?.try_iter()
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        let members = self.set.members().iter().map(|masternode| self.member(masternode));
+        PyList::new(py, members)?.try_iter()
     }
 
     fn __hash__(&self) -> u64 {
@@ -152,6 +147,12 @@ impl MasternodeSet {
         let rows: Vec<_> = self.set.members().iter().enumerate().map(row).collect();
         let caption = format!("{} masternodes, quorum {}", self.set.len(), self.set.quorum());
         rows_table(&caption, &["", "consensus key", "payout", "address"], &rows)
+    }
+}
+
+impl MasternodeSet {
+    fn member(&self, masternode: &timecoin_core::Masternode) -> Masternode {
+        Masternode { masternode: masternode.clone(), network: self.network }
     }
 }
 

@@ -272,6 +272,9 @@ impl Shared {
 
     /// The next of what was pending there and has not come another way.
     fn ask_for_pending(&self, peer: &Peer) {
+        if peer.state().pending.is_empty() {
+            return;
+        }
         let quorum = self.host().masternodes().quorum();
         let n_max =
             (CERTIFICATES_ASKED_BYTES / (quorum * PROOF_BYTES)).clamp(1, CERTIFIED_ASKED_MAX);
